@@ -1,0 +1,1 @@
+"""Breakwater: security guidelines as Kubernetes resources, enforced and proven."""

@@ -1,0 +1,5 @@
+"""python -m breakwater."""
+
+from breakwater.cli.main import main
+
+main()

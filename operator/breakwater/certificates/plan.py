@@ -1,0 +1,314 @@
+"""The plan of a CertificateAuthority: its root is made once, kept, and never made again by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater.certificates import trust
+from breakwater.certificates.authority import DECLARED, authority_fault, bundle_of, reference, root_secret
+from breakwater.certificates.keypair import KEY_PAIR, LEAVES, KeyPairView
+from breakwater.certificates.kind import CertificateAuthoritySpec
+from breakwater.kernel.condition import Condition, all_of, false, true, unknown, written
+from breakwater.kernel.declaration import Declared, farewell
+from breakwater.kernel.ownership import AUTHORITY, GENERATION, MANAGED_BY, MANAGER, RELEASED, SUBJECT, USE, Free, Ours, Taken, claim
+from breakwater.kernel.plan import Action, Failure, Plan, RelabelSecret, WriteSecret
+from breakwater.kernel.reading import Absent, Entry, Present, Projection, Unknown
+from breakwater.kernel.references import NAMESPACE, SECRET, Ref, Subject
+from breakwater.kernel.time import to_rfc3339
+from breakwater.kernel.world import World
+from breakwater.pki import IssueRoot, RootRequest, bundle_digest
+
+MOST_FAILING_SHOWN = 32
+ROOT = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """The authority's own key pair, as found: what to do, what to say, and the pair when it can sign."""
+
+    condition: Condition
+    actions: tuple[Action, ...] = ()
+    pair: KeyPairView | None = None
+    secret: Ref | None = None
+    stalled: bool = False
+
+
+def plan(subject: Subject, world: World, now: datetime) -> Plan:
+    """Root first, then trust; status says what stands."""
+    declaration = reference(subject.name)
+    declared = world.get(declaration, DECLARED)
+    if isinstance(declared, Unknown):
+        return Plan()
+    if isinstance(declared, Absent):
+        return farewell(subject, declaration, world)
+    spec = declared.value.spec
+    if spec is None:
+        return _report(declared.value, now, [false("Accepted", "InvalidSpec", declared.value.fault)])
+    refusal = _unsupported(spec)
+    if refusal is not None:
+        return _report(declared.value, now, [refusal])
+    root = _brought(spec, world) if spec.source.secret_ref else _self_managed(subject, spec, declared.value, world)
+    placed = _placing(subject, spec, root.pair, world)
+    return _finish(subject, declared.value, spec, root, placed, now)
+
+
+def _unsupported(spec: CertificateAuthoritySpec) -> Condition | None:
+    for member, given in (("csr", spec.source.csr), ("certManager", spec.source.cert_manager)):
+        if given is not None:
+            message = f"spec.source.{member} is not served by this version; use spec.source.selfManaged or secretRef"
+            return false("Accepted", "NotSupported", message)
+    for name, value in (("rotationScheduleRef", spec.rotation_schedule_ref), ("renewal", spec.renewal), ("rotation", spec.rotation)):
+        if value is not None:
+            return false("Accepted", "NotSupported", f"spec.{name} is not served by this version; remove it")
+    return None
+
+
+# --- the root ---------------------------------------------------------------------------------------------------
+
+
+def _self_managed(subject: Subject, spec: CertificateAuthoritySpec, declared: Declared[Any], world: World) -> _Root:
+    secret = root_secret(world, subject.name)
+    held = claim(world, secret, subject)
+    if isinstance(held, Unknown):
+        return _Root(unknown("Ready", held.reason, held.message), secret=secret)
+    if isinstance(held, Taken):
+        message = f"Secret {secret.namespace}/{secret.name}: {held.by} stands under this name; rename or delete it"
+        return _Root(false("Ready", "NameTaken", message), secret=secret)
+    if isinstance(held, Free):
+        return _missing(subject, spec, declared, world, secret)
+    pair = held.entry.project(KEY_PAIR)
+    fault = authority_fault(pair)
+    if fault:
+        message = (
+            f"Secret {secret.namespace}/{secret.name} is damaged: {fault}. Restore it from a backup; "
+            "Breakwater does not replace a root that clients may trust"
+        )
+        return _Root(false("Ready", "RootDamaged", message), secret=secret, stalled=True)
+    return _Root(true("Ready", "RootReady"), _repair(subject, held), pair, secret)
+
+
+def _missing(
+    subject: Subject, spec: CertificateAuthoritySpec, declared: Declared[Any], world: World, secret: Ref
+) -> _Root:
+    trace = _trace(subject, declared, world)
+    if isinstance(trace, Unknown):
+        return _Root(unknown("Ready", trace.reason, trace.message), secret=secret)
+    if trace:
+        message = (
+            f"Secret {secret.namespace}/{secret.name} with the root key is gone, but {trace}. Restore the Secret from a "
+            "backup; or create another CertificateAuthority and point the channels at it. A fresh root is never made in "
+            "its place, because clients would not trust it"
+        )
+        return _Root(false("Ready", "RootLost", message), secret=secret, stalled=True)
+    action = WriteSecret(
+        id=ROOT,
+        target=secret,
+        reason="RootMissing",
+        message="the authority has no root yet",
+        parts=(IssueRoot(_request(subject.name, spec)),),
+        secret_type="kubernetes.io/tls",  # noqa: S106 - a type, not a password
+        labels=_labels(),
+        annotations=_annotations(subject) | {GENERATION: "1"},
+    )
+    failure = world.failure(ROOT)
+    return _Root(_pending(failure), (action,), secret=secret)
+
+
+def _pending(failure: Failure | None) -> Condition:
+    if failure is not None:
+        return false("Ready", failure.reason, failure.message)
+    return false("Ready", "RootPending", "the root is not made yet")
+
+
+def _trace(subject: Subject, declared: Declared[Any], world: World) -> str | Unknown:
+    """A sign that there was a root once."""
+    if declared.status.get("fingerprint"):
+        return f"status.fingerprint says that there was one ({str(declared.status['fingerprint'])[:16]})"
+    for index, sign in ((trust.PLACED, "a trust ConfigMap of it exists"), (LEAVES, "certificates that it signed exist")):
+        found = world.indexed(index, subject.name)
+        if isinstance(found, Unknown):
+            return found
+        if isinstance(found, Present) and found.value:
+            ref = found.value[0][0]
+            return f"{sign} ({ref.namespace}/{ref.name})"
+    return ""
+
+
+def _request(name: str, spec: CertificateAuthoritySpec) -> RootRequest:
+    constraints = spec.name_constraints
+    return RootRequest(
+        # Each generation has a name of its own: two keys under one name break path building in some clients.
+        common_name=f"{name[:50]} root 1",
+        algorithm=spec.algorithm,
+        lifetime=spec.lifetime,
+        permitted_dns=constraints.permitted_dns if constraints else (),
+        excluded_dns=constraints.excluded_dns if constraints else (),
+    )
+
+
+def _labels() -> dict[str, str]:
+    return {MANAGED_BY: MANAGER}
+
+
+def _annotations(subject: Subject) -> dict[str, str]:
+    return {SUBJECT: str(subject), AUTHORITY: subject.name, USE: "Root"}
+
+
+def _repair(subject: Subject, held: Ours) -> tuple[Action, ...]:
+    """Labels and annotations that somebody changed; the key itself is never touched."""
+    entry: Entry = held.entry
+    wanted = _annotations(subject) | {GENERATION: str(max(1, entry.project(KEY_PAIR).generation))}
+    right = all(entry.labels.get(key) == value for key, value in _labels().items()) and RELEASED not in entry.labels
+    if right and all(entry.annotations.get(key) == value for key, value in wanted.items()):
+        return ()
+    return (
+        RelabelSecret(
+            id=ROOT,
+            target=root_of(held),
+            reason="MarksChanged",
+            message="labels or annotations of the root's Secret were changed",
+            labels={**_labels(), RELEASED: None},
+            annotations={**wanted},
+            replaces=held.mark.version,
+        ),
+    )
+
+
+def root_of(held: Ours) -> Ref:
+    """The Secret that was claimed."""
+    return Ref(SECRET, held.entry.metadata["namespace"], held.entry.metadata["name"])
+
+
+def _brought(spec: CertificateAuthoritySpec, world: World) -> _Root:
+    name = spec.source.secret_ref.name if spec.source.secret_ref else ""
+    secret = Ref(SECRET, world.settings.namespace, name)
+    reading = world.get(secret, KEY_PAIR)
+    if isinstance(reading, Unknown):
+        return _Root(unknown("Ready", reading.reason, reading.message), secret=secret)
+    if isinstance(reading, Absent):
+        message = (
+            f"spec.source.secretRef.name: Secret {name} does not exist in namespace {secret.namespace}; "
+            "create it with tls.crt and tls.key"
+        )
+        return _Root(false("Ready", "SecretNotFound", message), secret=secret)
+    fault = authority_fault(reading.value)
+    if fault:
+        message = f"spec.source.secretRef.name: Secret {secret.namespace}/{name}: {fault}"
+        return _Root(false("Ready", "SecretInvalid", message), secret=secret)
+    return _Root(true("Ready", "RootReady"), pair=reading.value, secret=secret)
+
+
+# --- trust ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Placing:
+    """Where trust goes and where it stands."""
+
+    condition: Condition
+    mentions: frozenset[Subject]
+    status: Mapping[str, Any] | None
+
+
+ALIVE: Projection[bool] = Projection("alive", lambda manifest: "deletionTimestamp" not in manifest["metadata"])
+
+
+def _placing(subject: Subject, spec: CertificateAuthoritySpec, pair: KeyPairView | None, world: World) -> _Placing:
+    if spec.trust is None or pair is None:
+        return _Placing(true("Trusted", "NothingSelected"), frozenset(), None)
+    mentions = {trust.subject_of(subject.name, namespace) for namespace in _selected(spec, world)}
+    placed = world.indexed(trust.PLACED, subject.name)
+    digest = bundle_digest(bundle_of(pair))
+    where = {ref.namespace for ref, found in placed.value if found == digest} if isinstance(placed, Present) else set()
+    behind = sorted(mention.namespace for mention in mentions if mention.namespace not in where)
+    status = {
+        "configMap": trust.target_of(trust.subject_of(subject.name, "any")).name,
+        "namespaces": len(mentions) - len(behind),
+        "failing": _failing(subject, behind, world),
+    }
+    if spec.trust.cluster_trust_bundle:
+        whole = trust.subject_of(subject.name, "")
+        mentions.add(whole)
+        status["clusterTrustBundle"] = trust.target_of(whole).name
+    return _Placing(_placed_condition(behind), frozenset(mentions), status)
+
+
+def _selected(spec: CertificateAuthoritySpec, world: World) -> list[str]:
+    if spec.trust is None or spec.trust.namespace_selector is None:
+        return []
+    namespaces = world.select(NAMESPACE, ALIVE, selector=spec.trust.namespace_selector)
+    return [ref.name for ref, alive in namespaces.value if alive] if isinstance(namespaces, Present) else []
+
+
+def _failing(subject: Subject, behind: list[str], world: World) -> list[dict[str, str]]:
+    failing = []
+    for namespace in behind[:MOST_FAILING_SHOWN]:
+        found = world.derived(trust.subject_of(subject.name, namespace))
+        if isinstance(found, Present):
+            failure: Failure = found.value
+            failing.append({"namespace": namespace, "reason": failure.reason, "message": failure.message})
+    return failing
+
+
+def _placed_condition(behind: list[str]) -> Condition:
+    if not behind:
+        return true("Trusted", "TrustPlaced")
+    shown = ", ".join(behind[:5]) + (", ..." if len(behind) > 5 else "")
+    return false("Trusted", "TrustPending", f"the trust bundle is not in {len(behind)} of the selected namespaces: {shown}")
+
+
+# --- status -----------------------------------------------------------------------------------------------------
+
+
+def _finish(
+    subject: Subject, declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placing: _Placing, now: datetime
+) -> Plan:
+    accepted = true("Accepted", "Accepted")
+    ready = all_of("Ready", (root.condition, placing.condition), "Ready", "root and trust are in place")
+    if ready.status == root.condition.status and root.condition.message:
+        ready = root.condition
+    conditions = [accepted, ready]
+    if root.stalled:
+        conditions.append(true("Stalled", root.condition.reason, root.condition.message))
+    facts = root.pair.facts if root.pair else None
+    status: dict[str, Any] = {}
+    if facts and root.pair:
+        status = {
+            "fingerprint": facts.fingerprint,
+            "notBefore": to_rfc3339(facts.not_before),
+            "notAfter": to_rfc3339(facts.not_after),
+            "generation": max(1, root.pair.generation),
+        }
+    elif declared.status.get("fingerprint"):
+        # The only trace of a root whose Secret is gone: losing it would allow a fresh one.
+        status = {"fingerprint": declared.status["fingerprint"]}
+    if root.secret:
+        status["secretName"] = root.secret.name
+    if placing.status is not None:
+        status["trust"] = dict(placing.status)
+    return Plan(
+        actions=root.actions,
+        status=_status(declared, conditions, status, now),
+        mentions=placing.mentions,
+        mode=spec.mode,
+        suspended=spec.suspend,
+    )
+
+
+def _report(declared: Declared[Any], now: datetime, conditions: list[Condition]) -> Plan:
+    """Nothing can be done; what status remembers of a root stays."""
+    remembered = {key: declared.status[key] for key in ("fingerprint",) if declared.status.get(key)}
+    refused = conditions[0]
+    both = [*conditions, false("Ready", refused.reason, refused.message)]
+    return Plan(status=_status(declared, both, remembered, now))
+
+
+def _status(declared: Declared[Any], conditions: list[Condition], rest: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    return {
+        "observedGeneration": declared.generation,
+        "conditions": written(conditions, declared.status.get("conditions"), declared.generation, now),
+        **rest,
+    }

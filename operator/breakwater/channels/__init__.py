@@ -1,0 +1,1 @@
+"""Communication channels: one flow each, encrypted, authenticated, authorized and proven."""

@@ -1,0 +1,126 @@
+"""Why a certificate that stands in a Secret has to be issued again: an ordered list of named checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater.certificates.authority import Authority
+from breakwater.certificates.keypair import KeyPairView
+from breakwater.kernel.time import to_rfc3339
+from breakwater.pki import CertificateFacts, IssueCertificate, LeafRequest, Usage, renew_at
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A certificate as declared, with its issuer."""
+
+    request: LeafRequest
+    authority: Authority
+
+    def recipe(self) -> IssueCertificate:
+        """How to issue it."""
+        pair = self.authority.pair
+        if pair.key is None:
+            raise ValueError("an authority without key cannot be usable")
+        return IssueCertificate(self.request, pair.certificate, pair.key, self.authority.bundle)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The first reason to issue again; `damage` when somebody or something broke what stood there."""
+
+    reason: str
+    message: str
+    damage: bool = False
+
+
+Check = Callable[[KeyPairView, CertificateFacts, Wanted, datetime], Renewal | None]
+
+
+def key_pair_broken(pair: KeyPairView, _: CertificateFacts, __: Wanted, ___: datetime) -> Renewal | None:
+    """Key and certificate do not belong together, or cannot be read."""
+    return Renewal("KeyPairBroken", f"the key pair is not usable: {pair.fault}", damage=True) if pair.fault else None
+
+
+def signed_by_another(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
+    """The issuer is not the authority's present key."""
+    issuer = wanted.authority.pair.facts
+    if issuer is not None and facts.authority_key_id == issuer.subject_key_id:
+        return None
+    return Renewal("AuthorityChanged", f"it was not signed by the present key of {wanted.authority.name}")
+
+
+def names_differ(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
+    """The names are not those declared."""
+    request = wanted.request
+    same = set(facts.dns_names) == set(request.dns_names) and set(facts.ip_addresses) == set(request.ip_addresses)
+    if same and facts.common_name == request.subject:
+        return None
+    return Renewal("NamesChanged", "its names are not those that are declared")
+
+
+def usage_differs(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
+    """It is meant for something else."""
+    needed = {"serverAuth" if usage is Usage.SERVER else "clientAuth" for usage in wanted.request.usages}
+    return None if facts.extended_key_usages == needed else Renewal("UsageChanged", "its usages are not those needed")
+
+
+def renewal_due(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, now: datetime) -> Renewal | None:
+    """Two thirds of its life have passed, and a new one would live longer."""
+    at = due_at(facts, wanted)
+    if at is None or now < at:
+        return None
+    return Renewal("RenewalDue", f"it ends at {to_rfc3339(facts.not_after)}")
+
+
+CHECKS: tuple[Check, ...] = (key_pair_broken, signed_by_another, names_differ, usage_differs, renewal_due)
+
+
+def renewal_of(pair: KeyPairView, wanted: Wanted, now: datetime) -> Renewal | None:
+    """The first check that finds something; None when the certificate can stay."""
+    if pair.facts is None:
+        return Renewal("KeyPairBroken", f"the key pair is not usable: {pair.fault}", damage=True)
+    for check in CHECKS:
+        found = check(pair, pair.facts, wanted, now)
+        if found is not None:
+            return found
+    return None
+
+
+def due_at(facts: CertificateFacts, wanted: Wanted) -> datetime | None:
+    """When it will be renewed; None where it ends with its authority, since no new one could live longer."""
+    issuer = wanted.authority.pair.facts
+    if issuer is not None and facts.not_after >= issuer.not_after:
+        return None
+    return renew_at(facts.not_before, facts.not_after)
+
+
+def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wanted | None) -> dict[str, Any]:
+    """One entry of `status.certificates`, from the certificate's bytes."""
+    facts = pair.facts
+    if facts is None:
+        return {}
+    entry: dict[str, Any] = {
+        "use": use.value,
+        "serial": facts.serial,
+        "fingerprint": facts.fingerprint,
+        "notBefore": to_rfc3339(facts.not_before),
+        "notAfter": to_rfc3339(facts.not_after),
+        "secretName": secret,
+    }
+    if wanted is not None:
+        at = due_at(facts, wanted)
+        entry |= {"renewAt": to_rfc3339(at)} if at else {}
+        entry |= {"authority": wanted.authority.name, "generation": max(1, pair.generation)}
+    return entry
+
+
+def next_generation(use: Usage, pair: KeyPairView | None, status: Any) -> int:
+    """One more than ever was, as far as the Secret or status remember."""
+    entries = status.get("certificates") if isinstance(status, dict) else None
+    remembered = [entry.get("generation") for entry in entries or () if isinstance(entry, dict) and entry.get("use") == use]
+    counts = [count for count in remembered if isinstance(count, int)]
+    return max([pair.generation if pair else 0, *counts]) + 1

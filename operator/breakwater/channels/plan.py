@@ -1,0 +1,132 @@
+"""The plan of a CommunicationChannel: its parts, their order, and what all of them together say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from breakwater.channels.binding import binding_claim, binding_name, binding_part
+from breakwater.channels.consumers import consumers_of
+from breakwater.channels.kind import CommunicationChannelSpec
+from breakwater.channels.login import login_part
+from breakwater.channels.part import Asked, Part
+from breakwater.channels.proof import Proof, proof
+from breakwater.channels.server import server_part
+from breakwater.channels.strays import strays
+from breakwater.channels.trusted import trust_part
+from breakwater.channels.verdicts import authenticated, authorized, encrypted
+from breakwater.kernel.condition import Condition, all_of, false, true, unknown, written
+from breakwater.kernel.declaration import Declared, declared_by, farewell
+from breakwater.kernel.plan import Action, Plan
+from breakwater.kernel.reading import Absent, Unknown
+from breakwater.kernel.references import COMMUNICATION_CHANNEL, Ref, Subject
+from breakwater.kernel.time import earliest
+from breakwater.kernel.world import World
+from breakwater.workloads.workload import subject_of
+
+DECLARED = declared_by(CommunicationChannelSpec)
+
+
+def plan(subject: Subject, world: World, now: datetime) -> Plan:
+    """Certificates, login, binding, proof; status says what stands."""
+    declaration = Ref(COMMUNICATION_CHANNEL, subject.namespace, subject.name)
+    declared = world.get(declaration, DECLARED)
+    if isinstance(declared, Unknown):
+        return Plan()
+    if isinstance(declared, Absent):
+        return farewell(subject, declaration, world)
+    spec = declared.value.spec
+    if spec is None:
+        return _refuse(declared.value, false("Accepted", "InvalidSpec", declared.value.fault), now)
+    if spec.rotation_schedule_ref is not None:
+        message = "spec.rotationScheduleRef is not served by this version, which renews at two thirds of the lifetime; remove it"
+        return _refuse(declared.value, false("Accepted", "NotSupported", message), now)
+    return _plan(Asked(subject, declared.value, spec, world, now))
+
+
+def _plan(asked: Asked) -> Plan:
+    trust = trust_part(asked)
+    server = server_part(asked)
+    held = binding_claim(asked)
+    login = login_part(asked, held)
+    binding = binding_part(asked, held, login, trust)
+    parts = [part for part in (trust, server, login, binding) if part is not None]
+    evidence = proof(asked, trust, server, binding)
+    accepted = next((part.accepted for part in parts if part.accepted), None) or true("Accepted", "Accepted")
+    actions = [action for part in parts for action in part.actions] if accepted.holds else []
+    used = consumers_of(asked, _secret_names(asked, parts))
+    return Plan(
+        actions=(*actions, *strays(asked, _kept_names(asked, actions))),
+        status=_status(asked, accepted, parts, _verdicts(asked, parts, server, evidence), evidence, used.status),
+        due=earliest(evidence.due, *(part.due for part in parts)),
+        measures=evidence.measures,
+        mentions=frozenset(subject_of(kind, asked.namespace, name) for kind, name in used.workloads),
+        mode=asked.spec.mode,
+        suspended=asked.spec.suspend,
+    )
+
+
+def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
+    """Every Secret of the channel that a workload might mount, as status names them."""
+    names = {entry["secretName"] for part in parts for entry in part.status.get("certificates", ()) if entry.get("secretName")}
+    names |= {entry["secretName"] for part in parts for entry in part.status.get("credentials", ())}
+    return tuple(sorted(names | {name for name in (binding_name(asked),) if name}))
+
+
+def _kept_names(asked: Asked, actions: Iterable[Action]) -> frozenset[str]:
+    """Secrets that the declaration stands for, whether they are there already or not."""
+    named = {asked.spec.secret_names[0], binding_name(asked) or "", *(action.target.name for action in actions)}
+    authentication = asked.spec.authentication
+    if authentication and authentication.password and authentication.password.generate:
+        named.add(f"{asked.subject.name}-login")
+    return frozenset(named)
+
+
+def _verdicts(asked: Asked, parts: list[Part], server: Part | None, evidence: Proof) -> list[Condition]:
+    """Ready and Secured, each with what it is made of."""
+    secured = [
+        encrypted(asked, server, evidence),
+        authenticated(asked, evidence),
+        authorized(asked),
+        evidence.condition,
+    ]
+    ready = all_of("Ready", [part.condition for part in parts], "Ready", "everything that was declared is in place")
+    whole = all_of("Secured", secured, "Secured", "encrypted, authenticated, authorized and proven")
+    return [ready, *secured, whole]
+
+
+def _status(
+    asked: Asked,
+    accepted: Condition,
+    parts: list[Part],
+    verdicts: list[Condition],
+    evidence: Proof,
+    consumers: list[dict[str, Any]],
+) -> dict[str, Any]:
+    conditions = [accepted, *verdicts]
+    stalled = next((part for part in parts if part.stalled), None)
+    if stalled is not None:
+        conditions.append(true("Stalled", stalled.condition.reason, stalled.condition.message))
+    status: dict[str, Any] = {
+        "observedGeneration": asked.declared.generation,
+        "conditions": written(conditions, asked.declared.status.get("conditions"), asked.declared.generation, asked.now),
+    }
+    for key in ("certificates", "credentials"):
+        entries = [entry for part in parts for entry in part.status.get(key, ()) if entry]
+        status |= {key: entries} if entries else {}
+    binding = next((part.status["binding"] for part in parts if "binding" in part.status), None)
+    status |= {"binding": binding} if binding else {}
+    status |= {"measurements": [dict(item) for item in evidence.status]} if evidence.status else {}
+    return status | ({"consumers": consumers} if consumers else {})
+
+
+def _refuse(declared: Declared[CommunicationChannelSpec], refusal: Condition, now: datetime) -> Plan:
+    """Nothing can be done for it; what was made stays, and what status remembers of it."""
+    conditions = [refusal, false("Ready", refusal.reason, refusal.message), unknown("Secured", refusal.reason, refusal.message)]
+    remembered = {key: value for key, value in declared.status.items() if key not in ("conditions", "observedGeneration")}
+    status = {
+        "observedGeneration": declared.generation,
+        "conditions": written(conditions, declared.status.get("conditions"), declared.generation, now),
+    }
+    return Plan(status=remembered | status)

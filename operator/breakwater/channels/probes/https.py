@@ -1,0 +1,40 @@
+"""What HTTPS adds to TLS: servers that judge client certificates, or refuse plaintext, by an HTTP status.
+
+nginx completes the handshake with whatever certificate, or none, and answers 400 afterwards; a handshake alone would
+prove nothing there.
+"""
+
+from __future__ import annotations
+
+import re
+
+MOST_ANSWER = 8 * 1024
+END_OF_HEADERS = b"\r\n\r\n"
+ALPN = ("http/1.1",)
+
+# 495 and 496 are nginx's own for a bad and a missing client certificate.
+CERTIFICATE_REJECTED = frozenset({400, 495, 496})
+UNAUTHENTICATED = CERTIFICATE_REJECTED | {401, 403}
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r|\n|$)")
+_TO_HTTPS = re.compile(rb"\r?\nlocation:[ \t]*https://", re.IGNORECASE)
+
+
+def head_request(host: str) -> bytes:
+    """The request with the least effect that every server answers, without any credential in it."""
+    authority = f"[{host}]" if ":" in host else host
+    return f"HEAD / HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: breakwater\r\nConnection: close\r\n\r\n".encode()
+
+
+def status_of(answer: bytes) -> int | None:
+    """The status code of an answer; None if it is not HTTP/1."""
+    found = _STATUS_LINE.match(answer)
+    return int(found[1]) if found else None
+
+
+def turns_away(answer: bytes) -> bool:
+    """Whether an answer without TLS serves nothing: a client error, or the way to https://."""
+    status = status_of(answer)
+    if status is None:
+        return False
+    return 400 <= status < 500 or (300 <= status < 400 and _TO_HTTPS.search(answer) is not None)

@@ -1,0 +1,189 @@
+"""What is measured of a channel, and what the measurements say; kept durable in status without writing each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater.certificates.keypair import KeyPairView
+from breakwater.channels.encryption import CipherProfile, CipherSuite
+from breakwater.channels.part import Asked, Part
+from breakwater.channels.probes import NotMeasured, probe_for
+from breakwater.channels.probes.request import ClientCertificate, NegativeKind, NegativeProbe, TlsProbe
+from breakwater.channels.target import NoDestination, destination
+from breakwater.channels.trusted import Trusted
+from breakwater.kernel.condition import Condition, false, true, unknown
+from breakwater.kernel.measurement import Measure, Measurement, Result
+from breakwater.kernel.reading import Manifest, Present
+from breakwater.kernel.time import from_rfc3339, to_rfc3339
+
+HANDSHAKE = "Handshake"
+INTERMEDIATE = tuple(suite.value for suite in CipherSuite if "CBC" not in suite.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Measurements wanted, and what the present ones say.
+
+    Attributes:
+        measures: for the engine.
+        condition: Proven.
+        status: `status.measurements`.
+        due: when a measurement in status is to be written anew, or ends.
+        seen: verdicts by name, only those that are valid.
+    """
+
+    measures: tuple[Measure, ...]
+    condition: Condition
+    status: tuple[Mapping[str, Any], ...]
+    due: datetime | None
+    seen: Mapping[str, Measurement]
+
+
+def proof(asked: Asked, trust: Part, server: Part | None, binding: Part | None) -> Proof:
+    """Decide what to measure and judge what was measured."""
+    wanted = _wanted(asked, trust, server, binding)
+    if isinstance(wanted, Condition):
+        return Proof((), wanted, (), None, {})
+    held = [_held(asked, measure) for measure in wanted]
+    valid = {item.name: item for item in held if item is not None and asked.now <= item.valid_until}
+    status = tuple(measurement_status(item) for item in held if item is not None)
+    due = min((_turn(item, asked.now) for item in held if item is not None), default=None)
+    return Proof(wanted, _proven(wanted, valid), status, due, valid)
+
+
+def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None) -> tuple[Measure, ...] | Condition:
+    spec = asked.spec
+    kind = probe_for(spec.protocol.value, spec.security.value)
+    if isinstance(kind, NotMeasured):
+        return unknown("Proven", kind.result.reason.value, kind.result.message)
+    if not isinstance(trust.found, Trusted):
+        return unknown("Proven", trust.condition.reason, trust.condition.message)
+    if server is not None and server.found is None:
+        return unknown("Proven", "CertificatePending", "the server's certificate is not there yet")
+    client = _client_certificate(asked, binding)
+    if isinstance(client, Condition):
+        return client
+    way = destination(asked)
+    if isinstance(way, NoDestination):
+        return unknown("Proven", way.reason, way.message)
+    pair: KeyPairView | None = server.found if server else None
+    probe = TlsProbe(
+        protocol=spec.protocol.value,
+        server_name=spec.endpoint.verified_name,
+        port=way.port,
+        target=way.target,
+        trust_pem=trust.found.bundle,
+        minimum_version=spec.encryption.minimum_version,
+        cipher_suites=_suites(asked),
+        client_certificate=client,
+        expected_fingerprint=pair.facts.fingerprint if pair and pair.facts else None,
+    )
+    return _measures(asked, probe)
+
+
+def _suites(asked: Asked) -> tuple[str, ...]:
+    encryption = asked.spec.encryption
+    if encryption.cipher_profile is CipherProfile.CUSTOM:
+        return tuple(suite.value for suite in encryption.cipher_suites)
+    return INTERMEDIATE
+
+
+def _client_certificate(asked: Asked, binding: Part | None) -> ClientCertificate | Condition | None:
+    authentication = asked.spec.authentication
+    if authentication is None or authentication.client_certificate is None:
+        return None
+    pair = binding.found if binding else None
+    if not isinstance(pair, KeyPairView) or pair.key is None:
+        return unknown("Proven", "CertificatePending", "the client's certificate is not there yet")
+    return ClientCertificate(pair.certificate, pair.key)
+
+
+def _measures(asked: Asked, probe: TlsProbe) -> tuple[Measure, ...]:
+    cadence = asked.spec.probe
+    kinds = [NegativeKind.PLAINTEXT, NegativeKind.OLD_VERSION]
+    if probe.client_certificate is not None:
+        kinds.append(NegativeKind.NO_CLIENT_CERTIFICATE)
+    negatives = [NegativeProbe(kind, probe) for kind in kinds]
+    return (
+        Measure(HANDSHAKE, probe, probe.digest(), cadence.interval),
+        *(Measure(item.kind.value, item, item.digest(), cadence.negative_interval) for item in negatives),
+    )
+
+
+def _held(asked: Asked, measure: Measure) -> Measurement | None:
+    """The measurement to show: the one in status while nothing new is to be said, else the latest."""
+    reading = asked.world.measurement(measure.name)
+    latest = reading.value if isinstance(reading, Present) and reading.value.digest == measure.digest else None
+    written = next((item for item in measurements_in(asked.declared.status) if item.name == measure.name), None)
+    if written is None or written.digest != measure.digest:
+        return latest
+    if latest is None:
+        return written
+    fresh = asked.now < _half(written)
+    return written if latest.says_the_same_as(written) and fresh else max(latest, written, key=lambda item: item.time)
+
+
+def _half(item: Measurement) -> datetime:
+    return item.time + (item.valid_until - item.time) / 2
+
+
+def _turn(item: Measurement, now: datetime) -> datetime:
+    return next((instant for instant in (_half(item), item.valid_until) if instant > now), now + (item.valid_until - item.time) / 2)
+
+
+def _proven(wanted: tuple[Measure, ...], valid: Mapping[str, Measurement]) -> Condition:
+    for result, build in ((Result.FAILS, false), (Result.UNKNOWN, unknown)):
+        for measure in wanted:
+            item = valid.get(measure.name)
+            if item is not None and item.result is result:
+                return build("Proven", item.reason, f"{measure.name}: {item.message}")
+    missing = [measure.name for measure in wanted if measure.name not in valid]
+    if missing:
+        return unknown("Proven", "NotMeasured", f"not measured (within its validity) yet: {', '.join(missing)}")
+    return true("Proven", "Verified", valid[HANDSHAKE].message)
+
+
+def measurement_status(item: Measurement) -> dict[str, Any]:
+    """As it stands in status; whole seconds."""
+    entry: dict[str, Any] = {
+        "name": item.name,
+        "time": to_rfc3339(item.time),
+        "validUntil": to_rfc3339(item.valid_until),
+        "digest": item.digest,
+        "result": item.result.value,
+        "reason": item.reason,
+        "message": item.message,
+    }
+    return entry | ({"facts": dict(sorted(item.facts.items()))} if item.facts else {})
+
+
+def seed(manifest: Manifest) -> Iterable[Measurement]:
+    """The measurements that a channel's status remembers."""
+    status = manifest.get("status")
+    return measurements_in(status) if isinstance(status, Mapping) else ()
+
+
+def measurements_in(status: Mapping[str, Any]) -> list[Measurement]:
+    """Read back what `measurement_status` wrote; what was edited by hand into nonsense is forgotten."""
+    entries = status.get("measurements")
+    found = (_measurement(entry) for entry in entries or () if isinstance(entry, Mapping))
+    return [item for item in found if item is not None]
+
+
+def _measurement(entry: Mapping[str, Any]) -> Measurement | None:
+    time, until = from_rfc3339(entry.get("time")), from_rfc3339(entry.get("validUntil"))
+    if time is None or until is None or entry.get("result") not in set(Result):
+        return None
+    return Measurement(
+        str(entry.get("name", "")),
+        str(entry.get("digest", "")),
+        time,
+        until,
+        Result(entry["result"]),
+        str(entry.get("reason", "")),
+        str(entry.get("message", "")),
+        {str(key): str(value) for key, value in (entry.get("facts") or {}).items()},
+    )

@@ -1,0 +1,76 @@
+"""Whom the channel's clients trust: an authority of ours, a bundle of others, or the system's store."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from breakwater.certificates import authority as authorities
+from breakwater.certificates.authority import Unusable
+from breakwater.channels.encryption import BundleKind, BundleRef
+from breakwater.channels.part import Asked, Part, in_place, waiting
+from breakwater.kernel.reading import Absent, Manifest, Projection, Unknown
+from breakwater.kernel.references import CONFIG_MAP, SECRET, Ref
+from breakwater.pki import PkiError, build_bundle
+
+NAME = "Trust"
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The certificates in PEM; None stands for the system's store."""
+
+    bundle: bytes | None
+
+
+def _texts(manifest: Manifest) -> Mapping[str, bytes]:
+    texts = {key: str(value).encode() for key, value in (manifest.get("data") or {}).items()}
+    return texts | _decoded(manifest.get("binaryData"))
+
+
+def _decoded(data: object) -> dict[str, bytes]:
+    decoded: dict[str, bytes] = {}
+    for key, value in data.items() if isinstance(data, Mapping) else ():
+        try:
+            decoded[key] = base64.b64decode(value, validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            continue
+    return decoded
+
+
+CONFIG_DATA: Projection[Mapping[str, bytes]] = Projection("config-data", _texts)
+SECRET_DATA: Projection[Mapping[str, bytes]] = Projection("secret-data", lambda manifest: _decoded(manifest.get("data")))
+
+
+def trust_part(asked: Asked) -> Part:
+    """The part; `found` is a Trusted."""
+    trust = asked.spec.encryption.trust
+    if trust.authority_ref is not None:
+        authority = authorities.find(asked.world, trust.authority_ref.name)
+        if isinstance(authority, Unusable):
+            return waiting(NAME, authority.reason, authority.message, known=authority.known)
+        return in_place(NAME, found=Trusted(authority.bundle))
+    if trust.bundle_ref is not None:
+        return _brought(asked, trust.bundle_ref)
+    return in_place(NAME, found=Trusted(None))
+
+
+def _brought(asked: Asked, reference: BundleRef) -> Part:
+    field = f"spec.encryption.trust.bundleRef: {reference.kind.value} {reference.name}"
+    if reference.kind is BundleKind.SECRET:
+        reading = asked.world.get(Ref(SECRET, asked.namespace, reference.name), SECRET_DATA)
+    else:
+        reading = asked.world.get(Ref(CONFIG_MAP, asked.namespace, reference.name), CONFIG_DATA)
+    if isinstance(reading, Unknown):
+        return waiting(NAME, reading.reason, reading.message, known=False)
+    if isinstance(reading, Absent):
+        return waiting(NAME, "BundleNotFound", f"{field} does not exist; create it with the key {reference.key}")
+    if reference.key not in reading.value:
+        return waiting(NAME, "BundleInvalid", f"{field} has no key {reference.key}; add it or name another key")
+    try:
+        bundle = build_bundle([reading.value[reference.key]])
+    except PkiError as error:
+        return waiting(NAME, "BundleInvalid", f"{field}, key {reference.key}: {error}")
+    return in_place(NAME, found=Trusted(bundle))

@@ -1,0 +1,54 @@
+"""The verdicts that make up Secured (BPM guideline: channels are secured by authenticated and authorized access and encryption)."""
+
+from __future__ import annotations
+
+from breakwater.certificates.keypair import KeyPairView
+from breakwater.channels.part import Asked, Part
+from breakwater.channels.probes.request import NegativeKind
+from breakwater.channels.proof import HANDSHAKE, Proof
+from breakwater.kernel.condition import Condition, false, true, unknown
+from breakwater.kernel.measurement import Result
+
+
+def encrypted(asked: Asked, server: Part | None, evidence: Proof) -> Condition:
+    """The live server speaks TLS as declared, with a certificate that clients accept."""
+    pair = server.found if server else None
+    if isinstance(pair, KeyPairView) and pair.facts is not None and asked.now > pair.facts.not_after:
+        return false("Encrypted", "CertificateExpired", "the server's certificate has expired")
+    if server is not None and not server.condition.holds and server.found is None:
+        return Condition("Encrypted", server.condition.status, server.condition.reason, server.condition.message)
+    seen = evidence.seen.get(HANDSHAKE)
+    if seen is None:
+        return unknown("Encrypted", evidence.condition.reason, evidence.condition.message or "not measured")
+    if seen.result is Result.HOLDS:
+        return true("Encrypted", "Verified", seen.message)
+    if seen.result is Result.FAILS:
+        return false("Encrypted", seen.reason, seen.message)
+    return unknown("Encrypted", seen.reason, seen.message)
+
+
+def authenticated(asked: Asked, evidence: Proof) -> Condition:
+    """Clients must show who they are, and those who do not are refused."""
+    authentication = asked.spec.authentication
+    if authentication is None:
+        return false(
+            "Authenticated",
+            "NotDeclared",
+            "spec.authentication is absent: declare a password or a client certificate",
+        )
+    if authentication.client_certificate is None:
+        return unknown("Authenticated", "NotMeasured", "a login with name and password is not measured by this version")
+    seen = evidence.seen.get(NegativeKind.NO_CLIENT_CERTIFICATE.value)
+    if seen is None:
+        return unknown("Authenticated", "NotMeasured", "whether clients without certificate are refused is not measured")
+    if seen.result is Result.HOLDS:
+        return true("Authenticated", seen.reason, seen.message)
+    build = false if seen.result is Result.FAILS else unknown
+    return build("Authenticated", seen.reason, seen.message)
+
+
+def authorized(asked: Asked) -> Condition:
+    """Only those listed may use the flow."""
+    if asked.spec.authorization is None:
+        return false("Authorized", "NotDeclared", "spec.authorization is absent: list the clients and service accounts")
+    return unknown("Authorized", "NotEvaluated", "spec.authorization is not evaluated by this version")

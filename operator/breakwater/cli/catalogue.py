@@ -1,0 +1,61 @@
+"""What this version is made of: the rooms' kinds, the types they read, their indexes and probers."""
+
+from __future__ import annotations
+
+from breakwater.certificates import kind as certificate_authority
+from breakwater.certificates import plan as authority_plan
+from breakwater.certificates import trust
+from breakwater.certificates.keypair import LEAVES
+from breakwater.channels import kind as communication_channel
+from breakwater.channels import plan as channel_plan
+from breakwater.channels import proof
+from breakwater.channels.probes.request import NegativeProbe, TlsProbe
+from breakwater.channels.probing import probe
+from breakwater.channels.reduced import node, pod, service, slice_
+from breakwater.cluster.informer import without_managers
+from breakwater.engine.catalogue import Catalogue, SubjectKind
+from breakwater.engine.reduce import made_by_us, metadata_only
+from breakwater.kernel.kind import Kind
+from breakwater.kernel.ownership import OWNED
+from breakwater.kernel.references import (
+    CERTIFICATE_AUTHORITY,
+    CLUSTER_TRUST_BUNDLE,
+    COMMUNICATION_CHANNEL,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    NODE,
+    POD,
+    SECRET,
+    SERVICE,
+)
+from breakwater.workloads import consumers, workload
+
+KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND)
+
+
+def catalogue() -> Catalogue:
+    """Everything that the engine is to run."""
+    kinds = (
+        SubjectKind("CertificateAuthority", authority_plan.plan, CERTIFICATE_AUTHORITY),
+        SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=proof.seed),
+        SubjectKind(trust.KIND, trust.plan),
+        SubjectKind(workload.KIND, workload.plan),
+    )
+    return Catalogue(
+        kinds={kind.name: kind for kind in kinds},
+        watched={
+            NAMESPACE: without_managers,
+            CUSTOM_RESOURCE_DEFINITION: metadata_only,
+            CLUSTER_TRUST_BUNDLE: made_by_us,
+            SERVICE: service,
+            ENDPOINT_SLICE: slice_,
+            POD: pod,
+            NODE: node,
+            **dict.fromkeys(consumers.WORKLOADS.values(), consumers.reduced),
+        },
+        split=(SECRET, CONFIG_MAP),
+        indexes=(OWNED, LEAVES, trust.PLACED, consumers.CONSUMERS),
+        probers={TlsProbe: probe, NegativeProbe: probe},
+    )

@@ -1,0 +1,209 @@
+"""Transport: one HTTP session to the API server, with its errors as data."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import Configuration
+
+from breakwater.kernel.reading import Manifest
+from breakwater.kernel.references import Ref, Resource
+
+METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_OF_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+JSON = "application/json"
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+
+
+@dataclass(slots=True)
+class ApiError(Exception):
+    """The API server, or the way to it, said no.
+
+    Attributes:
+        status: HTTP status; 0 when there was no answer.
+        reason: the Status object's reason, such as Conflict, or the kind of transport error.
+        message: the Status object's message; never holds a request's body.
+        retry_after: seconds, when the server asked for it.
+        causes: the Status object's causes, for conflicts of field managers and invalid fields.
+    """
+
+    status: int
+    reason: str
+    message: str
+    retry_after: float | None = None
+    causes: tuple[Mapping[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}: {self.message}"
+
+
+class Login:
+    """Where the API server is and who we are there, re-read when it expires."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+
+    @classmethod
+    async def load(cls, kubeconfig: Path | None = None, context: str | None = None) -> Login:
+        """From a kubeconfig, or from the pod's service account when none is named."""
+        configuration = Configuration()
+        if kubeconfig is None and context is None:
+            try:
+                kubernetes_config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+                return cls(configuration)
+            except kubernetes_config.ConfigException:
+                pass
+        await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=str(kubeconfig) if kubeconfig else None, context=context, client_configuration=configuration
+        )
+        return cls(configuration)
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return str(self.configuration.host).rstrip("/")
+
+    async def authorization(self) -> str | None:
+        """The Authorization header; in a cluster the token file is read again each minute."""
+        value = await self.configuration.get_api_key_with_prefix("BearerToken")
+        return str(value) if value else None
+
+    def tls(self) -> ssl.SSLContext:
+        """Trust in the API server, and the client certificate if there is one."""
+        configuration = self.configuration
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        if not configuration.verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+class Client:
+    """Requests to the API server; every answer but 2xx is an ApiError."""
+
+    def __init__(self, login: Login, user_agent: str) -> None:
+        self._login = login
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=login.tls(), keepalive_timeout=60),
+            headers={"User-Agent": user_agent},
+            read_bufsize=2**21,
+            trust_env=True,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> Manifest:
+        """One request and its answer as JSON.
+
+        Raises:
+            ApiError: any answer but 2xx, and no answer at all.
+        """
+        headers = await self._headers(accept)
+        data = None
+        if body is not None:
+            data = orjson.dumps(body)
+            headers["Content-Type"] = content_type
+        try:
+            async with self._session.request(
+                method, self._login.server + path, params=query, data=data, headers=headers, timeout=REQUEST_TIMEOUT
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"no answer from the API server ({type(error).__name__})") from None
+        if response.status >= 300:
+            raise _error_of(response, content)
+        return orjson.loads(content)  # type: ignore[no-any-return]  # the API server's answers are objects
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, query: Mapping[str, str], accept: str, silence: float
+    ) -> AsyncIterator[AsyncIterator[Manifest]]:
+        """A watch: its events one by one; `silence` seconds without a byte end it.
+
+        Raises:
+            ApiError: the watch was refused, or its connection broke.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
+        url = self._login.server + path
+        try:
+            async with self._session.get(url, params=query, headers=await self._headers(accept), timeout=timeout) as response:
+                if response.status >= 300:
+                    raise _error_of(response, await response.read())
+                yield _events(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, "StreamBroken", f"the watch ended ({type(error).__name__})") from None
+
+    async def _headers(self, accept: str) -> dict[str, str]:
+        authorization = await self._login.authorization()
+        return {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
+
+
+async def _events(content: aiohttp.StreamReader) -> AsyncIterator[Manifest]:
+    pending = b""
+    async for chunk in content.iter_any():
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield orjson.loads(line)
+        # A burst of thousands of buffered events must not starve the workers.
+        await asyncio.sleep(0)
+
+
+def _error_of(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
+    try:
+        status = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        status = {}
+    if not isinstance(status, dict):
+        status = {}
+    return error_of_status(response.status, status, response.headers.get("Retry-After"))
+
+
+def error_of_status(code: int, status: Mapping[str, Any], retry_after: str | None = None) -> ApiError:
+    """An error from a Status object, as answers and ERROR events of a watch carry it."""
+    details = status.get("details") or {}
+    seconds = retry_after or details.get("retryAfterSeconds")
+    return ApiError(
+        code,
+        status.get("reason") or "",
+        status.get("message") or "",
+        float(seconds) if seconds and str(seconds).isdigit() else None,
+        tuple(details.get("causes") or ()),
+    )
+
+
+def collection_path(resource: Resource, namespace: str = "") -> str:
+    """The path of a type, in all namespaces or in one."""
+    root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
+    place = f"/namespaces/{namespace}" if namespace and resource.namespaced else ""
+    return f"{root}{place}/{resource.plural}"
+
+
+def object_path(ref: Ref, subresource: str = "") -> str:
+    """The path of one object or of its subresource."""
+    path = f"{collection_path(ref.resource, ref.namespace)}/{ref.name}"
+    return f"{path}/{subresource}" if subresource else path

@@ -1,0 +1,219 @@
+"""Plan, act, read back, until there is nothing to do; then status, once, if it changed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from breakwater.cluster.client import ApiError
+from breakwater.cluster.events import Events, News
+from breakwater.cluster.inventory import Inventory
+from breakwater.cluster.writes import Writer
+from breakwater.engine.catalogue import Catalogue
+from breakwater.engine.execute import Executor
+from breakwater.engine.measuring import Measuring
+from breakwater.engine.metrics import Metrics
+from breakwater.engine.queue import WorkQueue
+from breakwater.engine.wakes import Reads
+from breakwater.kernel.ownership import OWNED
+from breakwater.kernel.plan import Action, Ending, Failure, Plan
+from breakwater.kernel.reading import ABSENT, Absent, Entry, Present
+from breakwater.kernel.references import Subject
+from breakwater.kernel.restrain import restrain
+from breakwater.kernel.world import World
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 3
+REPLANS_A_MINUTE = 20
+HOLD_SECONDS = 20.0
+
+
+class Reconciler:
+    """The one way through the house, for every subject."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        inventory: Inventory,
+        reads: Reads,
+        queue: WorkQueue,
+        writer: Writer,
+        executor: Executor,
+        measuring: Measuring,
+        events: Events,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._catalogue = catalogue
+        self._inventory = inventory
+        self._reads = reads
+        self._queue = queue
+        self._writer = writer
+        self._executor = executor
+        self._measuring = measuring
+        self._events = events
+        self._metrics = metrics
+        self._now = now
+        self._last: dict[Subject, Plan] = {}
+        self._repeats: dict[Subject, deque[float]] = {}
+        self._mentioned: dict[Subject, set[Subject]] = {}
+
+    @property
+    def withheld(self) -> Mapping[Subject, Plan]:
+        """The last plans that had something kept back."""
+        return {subject: plan for subject, plan in self._last.items() if plan.withheld}
+
+    async def reconcile(self, subject: Subject) -> None:
+        """One subject, from plan to status. Errors of ours are logged with their traceback and counted, never renamed."""
+        try:
+            await self._reconcile(subject)
+        except ApiError as error:
+            delay = self._queue.back_off(subject)
+            log.warning("not finished", extra={"subject": str(subject), "error": str(error), "again_in": round(delay, 1)})
+        except Exception:
+            # The last line of defence: one subject's bug must not stop the others.
+            self._metrics.bugs.labels(subject.kind).inc()
+            delay = self._queue.back_off(subject)
+            log.exception("bug", extra={"subject": str(subject), "again_in": round(delay, 1)})
+
+    async def _reconcile(self, subject: Subject) -> None:
+        failures: dict[str, Failure] = {}
+        plan = self._plan(subject)
+        for _ in range(ROUNDS):
+            todo = [action for action in plan.actions if action.id not in failures]
+            if not todo:
+                break
+            failures |= await self._act(subject, todo, failures)
+            self._inventory.remember(subject, failures)
+            plan = self._plan(subject)
+        else:
+            if any(action.id not in failures for action in plan.actions):
+                self._queue.add_after(subject, 1.0)
+        if not plan.actions and not failures:
+            self._inventory.remember(subject, {})
+        self._settle(subject, plan)
+        await self._write_status(subject, plan)
+        self._schedule(subject, plan, failures)
+
+    def _plan(self, subject: Subject) -> Plan:
+        self._queue.clean(subject)
+        world = World(self._inventory, subject)
+        started = time.perf_counter()
+        plan = restrain(self._catalogue.kinds[subject.kind].plan(subject, world, self._now()), world, subject)
+        self._metrics.plan_seconds.labels(subject.kind).observe(time.perf_counter() - started)
+        self._metrics.plans.labels(subject.kind).inc()
+        self._reads.record(subject, world.reads, world.unknowns)
+        return plan
+
+    async def _act(self, subject: Subject, todo: list[Action], failed: Mapping[str, Failure]) -> dict[str, Failure]:
+        failures: dict[str, Failure] = {}
+        for action in todo:
+            blocker = next((id_ for id_ in action.after if id_ in failures or id_ in failed), None)
+            if blocker is not None:
+                cause = failures.get(blocker) or failed[blocker]
+                failures[action.id] = replace(cause, message=f"waiting for {blocker}: {cause.message}")
+                continue
+            failure, take = await self._executor.run(action)
+            with self._queue.ignoring(subject):
+                take()
+            if failure is not None:
+                failures[action.id] = failure
+            if failure is not None or action.notable:
+                await self._tell(subject, action, failure)
+        return failures
+
+    def _settle(self, subject: Subject, plan: Plan) -> None:
+        """Make what the final plan says known: values, mentions, measurements."""
+        if self._catalogue.kinds[subject.kind].resource is None:
+            value = ABSENT if plan.value is None else Present(plan.value)
+            self._inventory.state(("derived", subject), value)
+        self._mention(subject, plan.mentions)
+        self._count_repeats(subject, plan)
+        self._measuring.want(subject, plan.measures)
+        if self._is_over(subject, plan):
+            self._forget(subject)
+
+    def _mention(self, subject: Subject, mentions: frozenset[Subject]) -> None:
+        before = self._last[subject].mentions if subject in self._last else frozenset()
+        for gone in before - mentions:
+            askers = self._mentioned.get(gone, set())
+            askers.discard(subject)
+            if not askers:
+                self._mentioned.pop(gone, None)
+            self._queue.add(gone)
+        for new in mentions - before:
+            self._mentioned.setdefault(new, set()).add(subject)
+            self._queue.add(new)
+
+    def _is_over(self, subject: Subject, plan: Plan) -> bool:
+        if plan.actions or plan.withheld or subject in self._mentioned:
+            return False
+        declaration = self._catalogue.declaration(subject)
+        if declaration is not None and not isinstance(self._inventory.metadata(declaration), Absent):
+            return False
+        owned = self._inventory.indexed(OWNED, subject)
+        return isinstance(owned, Present) and all(mark.released for mark in owned.value.values())
+
+    def _forget(self, subject: Subject) -> None:
+        self._reads.forget(subject)
+        self._queue.forget(subject)
+        self._last.pop(subject, None)
+        self._repeats.pop(subject, None)
+        self._inventory.remember(subject, {})
+        self._inventory.state(("derived", subject), ABSENT)
+
+    async def _write_status(self, subject: Subject, plan: Plan) -> None:
+        declaration = self._catalogue.declaration(subject)
+        if plan.status is None or declaration is None:
+            return
+        live = self._inventory.look_up(declaration)
+        if not isinstance(live, Present) or live.value.manifest.get("status") == plan.status:
+            return
+        metadata = {key: live.value.metadata[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in live.value.metadata}
+        manifest = {**live.value.manifest, "metadata": metadata, "status": plan.status}
+        answer = await self._writer.replace_status(declaration, manifest)
+        self._metrics.status_writes.labels(subject.kind).inc()
+        with self._queue.ignoring(subject):
+            self._inventory.put(declaration.resource, answer)
+
+    def _schedule(self, subject: Subject, plan: Plan, failures: Mapping[str, Failure]) -> None:
+        self._queue.add_at(subject, plan.due)
+        waits = [failure.at for failure in failures.values() if failure.ending is Ending.AT]
+        if any(failure.ending is Ending.AGAIN for failure in failures.values()):
+            self._queue.back_off(subject)
+        elif waits:
+            self._queue.add_after(subject, min(waits))
+        elif not failures:
+            self._queue.succeed(subject)
+
+    def _count_repeats(self, subject: Subject, plan: Plan) -> None:
+        """A subject that is woken again and again for the same plan is a mistake of ours; say so and slow it down."""
+        unchanged = self._last.get(subject) == plan
+        self._last[subject] = plan
+        if not unchanged:
+            self._repeats.pop(subject, None)
+            return
+        times = self._repeats.setdefault(subject, deque(maxlen=REPLANS_A_MINUTE))
+        times.append(time.monotonic())
+        if len(times) == REPLANS_A_MINUTE and times[-1] - times[0] < 60:
+            times.clear()
+            self._metrics.not_converging.labels(subject.kind).inc()
+            self._queue.hold(subject, HOLD_SECONDS)
+            log.warning("plan not converging", extra={"subject": str(subject), "held_seconds": HOLD_SECONDS})
+
+    async def _tell(self, subject: Subject, action: Action, failure: Failure | None) -> None:
+        if failure is not None and failure.ending is Ending.AGAIN and failure.reason in ("Conflict", "Unreachable", "ServerError"):
+            return
+        declaration = self._catalogue.declaration(subject)
+        about = self._inventory.metadata(declaration) if declaration else self._inventory.metadata(action.target)
+        if not isinstance(about, Present):
+            return
+        resource = declaration.resource if declaration else action.target.resource
+        reason, note = (failure.reason, failure.message) if failure else (action.reason, action.message)
+        regarding: Entry = about.value
+        await self._events.tell(News(resource, regarding.manifest, failure is not None, reason, type(action).__name__, note))

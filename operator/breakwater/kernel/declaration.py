@@ -1,0 +1,95 @@
+"""A resource of ours as its plan reads it, and what is left to do when it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from breakwater.kernel.model import InvalidModelError, Model
+from breakwater.kernel.ownership import OWNED, RELEASED, Mark
+from breakwater.kernel.plan import Action, DeleteObject, Plan, RelabelSecret
+from breakwater.kernel.reading import Manifest, Present, Projection
+from breakwater.kernel.references import SECRET, Ref, Subject
+from breakwater.kernel.world import World
+
+S = TypeVar("S", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared(Generic[S]):
+    """One version of a declaration.
+
+    Attributes:
+        spec: as the model reads it; None when it cannot.
+        fault: why it cannot, naming fields and remedies.
+        status: as it stands.
+        deleting: it is on its way out; nothing new is made for it.
+    """
+
+    uid: str
+    generation: int
+    spec: S | None
+    fault: str
+    status: Mapping[str, Any]
+    deleting: bool
+
+
+def declared_by(model: type[S]) -> Projection[Declared[S]]:
+    """The projection of a kind's declarations, parsed once per version."""
+
+    def read(manifest: Manifest) -> Declared[S]:
+        metadata = manifest["metadata"]
+        spec, fault = None, ""
+        try:
+            spec = model.read(manifest.get("spec") or {})
+        except InvalidModelError as error:
+            fault = str(error)
+        status = manifest.get("status")
+        return Declared(
+            metadata.get("uid", ""),
+            int(metadata.get("generation") or 1),
+            spec,
+            fault,
+            status if isinstance(status, Mapping) else {},
+            "deletionTimestamp" in metadata,
+        )
+
+    return Projection(f"declared:{model.__name__}", read)
+
+
+def farewell(subject: Subject, declaration: Ref, world: World) -> Plan:
+    """The plan of a subject whose declaration is gone: delete what asked for it, release what holds keys.
+
+    Released objects stay as they are, with a label that says so; a declaration of the same name takes them up again.
+    """
+    owned = world.indexed(OWNED, subject)
+    if not isinstance(owned, Present):
+        return Plan()
+    actions = [_leave(ref, mark, declaration) for ref, mark in owned.value if not (mark.released or mark.deleting)]
+    return Plan(actions=tuple(actions))
+
+
+def _leave(ref: Ref, mark: Mark, declaration: Ref) -> Action:
+    if ref.resource is SECRET and not mark.deletes:
+        return RelabelSecret(
+            id=f"release:{ref.namespace}/{ref.name}",
+            target=ref,
+            reason="Released",
+            message=f"{declaration} is gone and retains what it made",
+            labels={RELEASED: "true"},
+            annotations={},
+            replaces=mark.version,
+            gone=declaration,
+            notable=True,
+        )
+    return DeleteObject(
+        id=f"delete:{ref.namespace}/{ref.name}",
+        target=ref,
+        reason="DeclarationGone",
+        message=f"{declaration} is gone",
+        replaces=mark.version,
+        gone=declaration,
+        takes_away=True,
+        notable=True,
+    )

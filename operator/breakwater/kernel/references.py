@@ -1,0 +1,89 @@
+"""Names: resource types, objects, and the subjects that are planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+GROUP = "breakwater.dev"
+VERSION = "v1alpha1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """A resource type that an API server may serve.
+
+    Each type is declared once as a module constant and compared by identity: a key is hashed a million times a minute.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of its manifests."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+
+class Ref(NamedTuple):
+    """One object, by type and name; `namespace` is empty for cluster-scoped ones."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.resource.kind} {place}"
+
+
+class Subject(NamedTuple):
+    """What is planned: a resource of ours, or a derived subject such as `Trust` that no resource stands for."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}" if self.namespace else f"{self.kind}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Subject | None:
+        """Read back what `str()` wrote; None for anything else, since it may come from an annotation of others."""
+        parts = text.split("/")
+        if len(parts) == 2 and all(parts):
+            return cls(parts[0], "", parts[1])
+        if len(parts) == 3 and all(parts):
+            return cls(*parts)
+        return None
+
+
+NAMESPACE = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+SECRET = Resource("", "v1", "Secret", "secrets")
+CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
+SERVICE = Resource("", "v1", "Service", "services")
+POD = Resource("", "v1", "Pod", "pods")
+NODE = Resource("", "v1", "Node", "nodes", namespaced=False)
+ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+STATEFUL_SET = Resource("apps", "v1", "StatefulSet", "statefulsets")
+DAEMON_SET = Resource("apps", "v1", "DaemonSet", "daemonsets")
+CLUSTER_TRUST_BUNDLE = Resource("certificates.k8s.io", "v1", "ClusterTrustBundle", "clustertrustbundles", namespaced=False)
+CUSTOM_RESOURCE_DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
+LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+EVENT = Resource("events.k8s.io", "v1", "Event", "events")
+COMMUNICATION_CHANNEL = Resource(GROUP, VERSION, "CommunicationChannel", "communicationchannels")
+CERTIFICATE_AUTHORITY = Resource(GROUP, VERSION, "CertificateAuthority", "certificateauthorities", namespaced=False)
+
+
+def definition_of(resource: Resource) -> Ref:
+    """The CustomResourceDefinition that a type of ours stands in."""
+    return Ref(CUSTOM_RESOURCE_DEFINITION, "", f"{resource.plural}.{resource.group}")

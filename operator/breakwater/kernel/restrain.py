@@ -1,0 +1,85 @@
+"""The one place where a wanted action is kept back: observe mode, suspension, missing knowledge, mass deletion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from breakwater.kernel.plan import Action, Plan, Withheld
+from breakwater.kernel.pruning import Permit
+from breakwater.kernel.reading import Absent, Manifest, Present, Projection, Reading
+from breakwater.kernel.references import GROUP, NAMESPACE, Ref, Subject
+from breakwater.kernel.settings import Mode
+from breakwater.kernel.world import World
+
+MODE_LABEL = f"{GROUP}/mode"
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceState:
+    """What of a namespace decides on writes into it."""
+
+    terminating: bool
+    observe: bool
+
+
+def _namespace_state(manifest: Manifest) -> NamespaceState:
+    metadata = manifest["metadata"]
+    label = (metadata.get("labels") or {}).get(MODE_LABEL, "")
+    return NamespaceState("deletionTimestamp" in metadata, label.lower() == Mode.OBSERVE.value.lower())
+
+
+NAMESPACE_STATE: Projection[NamespaceState] = Projection("namespace-state", _namespace_state)
+
+
+def restrain(plan: Plan, world: World, subject: Subject) -> Plan:
+    """The plan without what may not be done now; what was kept back stays visible in `withheld`."""
+    if not plan.actions:
+        return plan
+    kept: list[Action] = []
+    withheld: list[Withheld] = []
+    for action in plan.actions:
+        reason = _objection(action, plan, world, subject)
+        if reason is None:
+            kept.append(action)
+        else:
+            withheld.append(Withheld(action, *reason))
+    return replace(plan, actions=tuple(kept), withheld=tuple(withheld))
+
+
+def effective_mode(declared: Mode, world: World, namespace: str) -> Mode:
+    """The declared mode under the ceilings of the operator and of the namespace's label."""
+    if Mode.OBSERVE in (declared, world.settings.mode):
+        return Mode.OBSERVE
+    state = _state(world, namespace) if namespace else None
+    return Mode.OBSERVE if isinstance(state, Present) and state.value.observe else Mode.ENFORCE
+
+
+def _objection(action: Action, plan: Plan, world: World, subject: Subject) -> tuple[str, str] | None:
+    if plan.suspended:
+        return "Suspended", "spec.suspend is true"
+    if effective_mode(plan.mode, world, subject.namespace) is Mode.OBSERVE:
+        return "Observed", "mode is Observe: planned, not written"
+    namespace = action.target.namespace
+    if namespace:
+        state = _state(world, namespace)
+        if isinstance(state, Absent) or (isinstance(state, Present) and state.value.terminating):
+            return "NamespaceTerminating", f"namespace {namespace} is being deleted"
+    if getattr(action, "gone", None) is not None:
+        permit = world.fact(("prune", subject))
+        if not isinstance(permit, Present):
+            return "NotSettled", "not every subject has been planned yet"
+        decision: Permit = permit.value
+        if not decision.granted:
+            return decision.reason, decision.message
+    if action.takes_away and world.unknowns:
+        read, why = next(iter(world.unknowns.items()))
+        return "IncompleteKnowledge", f"{_name(read)}: {why.message or why.reason}"
+    return None
+
+
+def _state(world: World, namespace: str) -> Reading[NamespaceState]:
+    return world.get(Ref(NAMESPACE, "", namespace), NAMESPACE_STATE)
+
+
+def _name(read: object) -> str:
+    return str(getattr(read, "ref", None) or getattr(read, "resource", None) or getattr(read, "key", "something"))

@@ -1,0 +1,243 @@
+"""Certificates, signed with a key that is at hand. Pure but for random numbers: the time comes with the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from breakwater.kernel.sealed import Sealed
+from breakwater.pki.errors import PkiError, Reason, invalid, quoted
+from breakwater.pki.facts import CertificateFacts, find, read_facts
+from breakwater.pki.keys import PrivateKey, load_key, new_key, seal_key, spki_of
+from breakwater.pki.names import forbidden_name
+from breakwater.pki.pem import load_chain
+from breakwater.pki.requests import LeafRequest, RootRequest, Usage
+
+BACK_DATING = timedelta(minutes=5)
+_USAGE_OIDS = {Usage.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate, followed by the intermediates that clients need to reach the root, and its private key."""
+
+    certificate_pem: bytes = field(repr=False)
+    key: Sealed
+
+
+class Validity(NamedTuple):
+    """First and last second of a certificate."""
+
+    not_before: datetime
+    not_after: datetime
+
+
+class _Issuer(NamedTuple):
+    certificates: list[x509.Certificate]
+    facts: list[CertificateFacts]
+    key: PrivateKey
+
+
+def validity(now: datetime, lifetime: timedelta) -> Validity:
+    """From min(5 minutes, a tenth of the lifetime) before now, for clocks that go slow, to now + lifetime.
+
+    Raises:
+        ValueError: `now` is naive.
+        PkiError: InvalidField, the lifetime ends after the year 9999.
+    """
+    if now.tzinfo is None:
+        raise ValueError("now must be aware")
+    now = now.astimezone(UTC).replace(microsecond=0)
+    try:
+        not_after = now + lifetime
+    except OverflowError:
+        raise invalid("lifetime", "must end before the year 10000") from None
+    return Validity((now - min(BACK_DATING, lifetime / 10)).replace(microsecond=0), not_after.replace(microsecond=0))
+
+
+def issue_root(request: RootRequest, now: datetime) -> KeyPair:
+    """A self-signed authority with a fresh key.
+
+    Name constraints stand in the root itself, critical, so that every client enforces them; empty lists are none.
+
+    Raises:
+        PkiError: InvalidField; SelfCheckFailed.
+    """
+    request.check()
+    period = validity(now, request.lifetime)
+    key = new_key(request.algorithm)
+    name = _name(request.common_name)
+    builder = _builder(name, name, key, period)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=request.path_length), critical=True)
+    builder = builder.add_extension(_key_usage(authority=True), critical=True)
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
+    )
+    if request.permitted_dns or request.excluded_dns:
+        builder = builder.add_extension(_constraints(request), critical=True)
+    certificate = builder.sign(key, _hash_for(key))
+    _check_signature(certificate, certificate)
+    return KeyPair(_pem([certificate]), seal_key(key))
+
+
+def issue_leaf(request: LeafRequest, issuer: KeyPair, now: datetime) -> KeyPair:
+    """A certificate with a fresh key, never valid outside the validity of any certificate in the issuer's chain.
+
+    Raises:
+        PkiError: InvalidField; NameNotPermitted, with the name; what is wrong with the issuer (NotAnAuthority,
+            KeyMismatch, IssuerExpired, ChainBroken, ...); SelfCheckFailed.
+    """
+    request.check()
+    authority = _load_issuer(issuer)
+    _check_names(request, authority)
+    period = _clamp(validity(now, request.lifetime), authority, now)
+    key = new_key(request.algorithm)
+    certificate = _leaf_builder(request, authority, key, period).sign(authority.key, _hash_for(authority.key))
+    _check_signature(certificate, authority.certificates[0])
+    return KeyPair(_pem([certificate, *_intermediates(authority)]), seal_key(key))
+
+
+def _leaf_builder(
+    request: LeafRequest, authority: _Issuer, key: PrivateKey, period: Validity
+) -> x509.CertificateBuilder:
+    issuer = authority.certificates[0]
+    builder = _builder(_name(request.subject), issuer.subject, key, period)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    rsa_key = isinstance(key, rsa.RSAPrivateKey)
+    builder = builder.add_extension(_key_usage(authority=False, encipherment=rsa_key), critical=True)
+    usages = [_USAGE_OIDS[usage] for usage in sorted(request.usages)]
+    builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    builder = builder.add_extension(_authority_key_id(issuer), critical=False)
+    if names := request.alternative_names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not request.subject)
+    return builder
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: PrivateKey, period: Validity) -> x509.CertificateBuilder:
+    builder = x509.CertificateBuilder(issuer_name=issuer, subject_name=subject, public_key=key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())  # 159 random bits: positive, at most 20 octets
+    builder = builder.not_valid_before(period.not_before).not_valid_after(period.not_after)
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+
+
+def _load_issuer(issuer: KeyPair) -> _Issuer:
+    certificates = load_chain(issuer.certificate_pem)
+    facts = [read_facts(certificate) for certificate in certificates]
+    key = load_key(issuer.key)
+    if not all(_may_sign(each) for each in facts):
+        raise PkiError(Reason.NOT_AN_AUTHORITY)
+    if facts[0].spki != spki_of(key.public_key()):
+        raise PkiError(Reason.KEY_MISMATCH)
+    if any(lower.issuer != upper.subject for lower, upper in pairwise(certificates)):
+        raise PkiError(Reason.CHAIN_BROKEN)
+    return _Issuer(certificates, facts, key)
+
+
+def _may_sign(facts: CertificateFacts) -> bool:
+    return facts.is_ca and (not facts.key_usages or "keyCertSign" in facts.key_usages)
+
+
+def _check_names(request: LeafRequest, authority: _Issuer) -> None:
+    for certificate in authority.certificates:
+        constraints = find(certificate.extensions, x509.NameConstraints)
+        if constraints is None:
+            continue
+        for field_name, names in _constrained_names(request).items():
+            name = forbidden_name(constraints, names)
+            if name is not None:
+                message = f"{quoted(str(name.value))} is outside the name constraints of the authority"
+                raise PkiError(Reason.NAME_NOT_PERMITTED, message, field_name)
+
+
+def _constrained_names(request: LeafRequest) -> dict[str, list[x509.GeneralName]]:
+    names = request.alternative_names
+    # Without a DNS name clients may take a CN that looks like one for the server's name, and constrain it so.
+    stands_in = "." in request.subject and not request.dns_names
+    return {
+        "dnsNames": [name for name in names if isinstance(name, x509.DNSName)],
+        "ipAddresses": [name for name in names if isinstance(name, x509.IPAddress)],
+        "commonName": [x509.DNSName(request.subject)] if stands_in and request.subject.isascii() else [],
+    }
+
+
+def _clamp(period: Validity, authority: _Issuer, now: datetime) -> Validity:
+    not_before = max(period.not_before, *(each.not_before for each in authority.facts))
+    not_after = min(period.not_after, *(each.not_after for each in authority.facts))
+    if not_before > now:
+        raise PkiError(Reason.ISSUER_NOT_YET_VALID)
+    if not_after <= now:
+        raise PkiError(Reason.ISSUER_EXPIRED)
+    return Validity(not_before, not_after)
+
+
+def _intermediates(authority: _Issuer) -> Iterable[x509.Certificate]:
+    """All of the issuer's chain but self-signed roots, which clients have and servers need not send."""
+    for certificate, facts in zip(authority.certificates, authority.facts, strict=True):
+        own_key = facts.authority_key_id in {"", facts.subject_key_id}  # else cross-signed under the same name
+        if not (certificate.subject == certificate.issuer and own_key):
+            yield certificate
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+
+
+def _constraints(request: RootRequest) -> x509.NameConstraints:
+    permitted = [x509.DNSName(name) for name in request.permitted_dns]
+    excluded = [x509.DNSName(name) for name in request.excluded_dns]
+    return x509.NameConstraints(permitted or None, excluded or None)
+
+
+def _key_usage(*, authority: bool, encipherment: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=encipherment,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _authority_key_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    key_id = find(issuer.extensions, x509.SubjectKeyIdentifier)
+    key_id = key_id or x509.SubjectKeyIdentifier.from_public_key(issuer.public_key())
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
+
+
+def _hash_for(key: PrivateKey) -> SHA256 | SHA384 | SHA512 | None:
+    """The hash of the signature, as strong as the signing key; Ed25519 has its own."""
+    match key:
+        case ed25519.Ed25519PrivateKey():
+            return None
+        case ec.EllipticCurvePrivateKey() if key.key_size > 384:
+            return SHA512()
+        case ec.EllipticCurvePrivateKey() if key.key_size > 256:
+            return SHA384()
+        case _:
+            return SHA256()
+
+
+def _check_signature(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Keeps a signature made by a faulty key or machine inside: with RSA it could reveal the key."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError):
+        raise PkiError(Reason.SELF_CHECK_FAILED) from None
+
+
+def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
+    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)

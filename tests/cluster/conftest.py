@@ -1,0 +1,3 @@
+from tests.controlplane.fixtures import controlplane, fresh_controlplane
+
+__all__ = ["controlplane", "fresh_controlplane"]

@@ -83,7 +83,7 @@ class SigningRequest(Model):
     """An intermediate that another authority signs: `status.csr` goes out, the signed certificate comes in."""
 
     certificate_ref: LocalRef | None = None
-    """ConfigMap in the operator's namespace whose `tls.crt` holds the signed certificate and its chain; absent until then."""
+    """ConfigMap in the operator's namespace with the signed certificate and its chain in `tls.crt`; absent until then."""
 
 
 class CertManager(Model):
@@ -159,7 +159,7 @@ class UsableFrom(Model):
     usages: Annotated[tuple[Usage, ...], Items(2, unique=True, at_least=1)]
     """What certificates may be issued for."""
     dns_names: Annotated[tuple[DnsPattern, ...], Items(32, unique=True)] = ()
-    """Names that server certificates may hold; a wildcard grants one label. Without any: Services of the channel's namespace."""
+    """Names in server certificates; a wildcard grants one label. Without any: Services of the channel's namespace."""
     common_names: Annotated[tuple[CommonName, ...], Items(32, unique=True)] = ()
     """Names that client certificates may hold."""
 
@@ -252,8 +252,8 @@ _MEMBERS = ("selfManaged", "secretRef", "csr", "certManager")
 class CertificateAuthoritySpec(Model):
     """An authority as its owner wants it.
 
-    `source` may not move from one member to another: clients would meet a root that they do not trust. Another source is
-    another authority. `algorithm`, `lifetime` and `nameConstraints` may change; they take effect with the next root.
+    `source` may not move from one member to another: clients would meet a root that they do not trust. Another
+    source is another authority. `algorithm`, `lifetime` and `nameConstraints` may change; they take effect with the next root.
     """
 
     rules = (
@@ -272,7 +272,7 @@ class CertificateAuthoritySpec(Model):
         ),
         Rule(
             cel=" && ".join(f"has(self.source.{name}) == has(oldSelf.source.{name})" for name in _MEMBERS),
-            message="may not change to another kind of source: create a new CertificateAuthority and point channels at it",
+            message="may not move to another member: create a new CertificateAuthority and point channels at it",
             holds=None,
             field=".source",
             reason="FieldValueForbidden",

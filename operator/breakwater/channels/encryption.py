@@ -48,7 +48,7 @@ class BundleKind(StrEnum):
     """Where certificates of others may lie."""
 
     CONFIG_MAP = "ConfigMap"
-    SECRET = "Secret"
+    SECRET = "Secret"  # noqa: S105  # the name of a kind
 
 
 class BundleRef(Model):
@@ -102,7 +102,7 @@ class ServerCertificate(Model):
         ),
         Rule(
             cel=f"!has(self.existingSecretRef) || (!has(self.authorityRef) && !{_NAMES})",
-            message="is watched and verified only: remove authorityRef and dnsNames, or use secretName to have it issued",
+            message="is only watched and verified: remove authorityRef and dnsNames, or have it issued into secretName",
             holds=lambda self: self.existing_secret_ref is None or not (self.authority_ref or self.dns_names),
             field=".existingSecretRef",
             reason="FieldValueForbidden",

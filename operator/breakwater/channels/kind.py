@@ -57,7 +57,7 @@ class GeneratedPassword(Model):
         Format(
             r"^[A-Za-z0-9_]([A-Za-z0-9_.@=, -]{0,254}[A-Za-z0-9_])?$",
             256,
-            "must be letters, digits, '_' and, inside, '.', '@', '=', ',', '-' and spaces (enough for a distinguished name)",
+            "must be letters, digits and '_'; inside also '.', '@', '=', ',', '-' and spaces, for distinguished names",
         ),
     ]
     """Login name."""
@@ -174,7 +174,7 @@ class Output(Model):
     rules = (
         Rule(
             cel=f"!has(self.keys) || self.keys.all(key, !(key in {list(_STANDARD)}))",
-            message=f"may not rename into a standard entry, which is there anyway: remove {', '.join(_STANDARD)} from the keys",
+            message=f"may not rename into a standard entry, which is there anyway: remove {', '.join(_STANDARD)}",
             holds=lambda self: not self.keys.keys() & set(_STANDARD),
             field=".keys",
         ),
@@ -210,8 +210,9 @@ def _only(security: Security) -> list[str]:
 
 def _security_rule(only: Security) -> Rule:
     protocols = _only(only)
+    absent_or_only = f"!has(self.endpoint.security) || self.endpoint.security == '{only.value}'"
     return Rule(
-        cel=f"!(self.protocol in {protocols}) || !has(self.endpoint.security) || self.endpoint.security == '{only.value}'",
+        cel=f"!(self.protocol in {protocols}) || {absent_or_only}",
         message=f"must be {only.value} or absent with protocol {', '.join(protocols)}",
         holds=lambda self: self.protocol not in protocols or self.endpoint.security in (None, only),
         field=".endpoint.security",
@@ -222,10 +223,12 @@ _PORTLESS = [protocol.value for protocol in Protocol if not any(TRAITS[protocol]
 
 _CERTIFICATE = "self.encryption.serverCertificate"
 _VERIFIED_NAME = "(has(self.endpoint.serverName) ? self.endpoint.serverName : self.endpoint.host)"
+_PARENT = f"{_VERIFIED_NAME}.substring({_VERIFIED_NAME}.indexOf('.'))"
 _COVERED = (
-    f"{_CERTIFICATE}.dnsNames.exists(name, name == {_VERIFIED_NAME} || (name.startsWith('*.') && "
-    f"{_VERIFIED_NAME}.contains('.') && name.substring(1) == {_VERIFIED_NAME}.substring({_VERIFIED_NAME}.indexOf('.'))))"
+    f"{_CERTIFICATE}.dnsNames.exists(name, name == {_VERIFIED_NAME} || "
+    f"(name.startsWith('*.') && {_VERIFIED_NAME}.contains('.') && name.substring(1) == {_PARENT}))"
 )
+_NO_NAMES = f"!has({_CERTIFICATE}) || !has({_CERTIFICATE}.dnsNames) || size({_CERTIFICATE}.dnsNames) == 0"
 
 _SECRETS = {
     path: optional_text(path)
@@ -266,9 +269,9 @@ class CommunicationChannelSpec(Model):
             reason="FieldValueRequired",
         ),
         Rule(
-            cel=f"!has({_CERTIFICATE}) || !has({_CERTIFICATE}.dnsNames) || size({_CERTIFICATE}.dnsNames) == 0 || {_COVERED}",
-            message="must hold the name that clients verify: add endpoint.serverName, or endpoint.host where that is absent; "
-            "with an IP address as host set endpoint.serverName",
+            cel=f"{_NO_NAMES} || {_COVERED}",
+            message="must hold the name that clients verify: add endpoint.serverName, or endpoint.host where that is "
+            "absent; with an IP address as host set endpoint.serverName",
             holds=lambda self: self.certificate_covers_name,
             field=".encryption.serverCertificate.dnsNames",
         ),

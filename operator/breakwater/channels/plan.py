@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -112,13 +112,33 @@ def _status(
         "observedGeneration": asked.declared.generation,
         "conditions": written(conditions, asked.declared.status.get("conditions"), asked.declared.generation, asked.now),
     }
-    for key in ("certificates", "credentials"):
-        entries = [entry for part in parts for entry in part.status.get(key, ()) if entry]
+    for key, name in (("certificates", "use"), ("credentials", "name")):
+        entries = _remembering(asked, parts, key, name)
         status |= {key: entries} if entries else {}
     binding = next((part.status["binding"] for part in parts if "binding" in part.status), None)
     status |= {"binding": binding} if binding else {}
     status |= {"measurements": [dict(item) for item in evidence.status]} if evidence.status else {}
     return status | ({"consumers": consumers} if consumers else {})
+
+
+def _remembering(asked: Asked, parts: Iterable[Part], key: str, name: str) -> list[Mapping[str, Any]]:
+    """What parts say now, and what status said of those that cannot say anything: the last trace of what was made."""
+    found = {entry[name]: entry for part in parts for entry in part.status.get(key, ()) if entry}
+    before = asked.declared.status.get(key)
+    for entry in before if isinstance(before, list) else ():
+        if isinstance(entry, Mapping) and entry.get(name) in _declared_names(asked):
+            found.setdefault(str(entry[name]), entry)
+    return [found[each] for each in sorted(found)]
+
+
+def _declared_names(asked: Asked) -> set[str]:
+    authentication = asked.spec.authentication
+    declared = {
+        "Server": asked.spec.encryption.server_certificate,
+        "Client": authentication and authentication.client_certificate,
+        "login": authentication and authentication.password,
+    }
+    return {name for name, given in declared.items() if given}
 
 
 def _refuse(declared: Declared[CommunicationChannelSpec], refusal: Condition, now: datetime) -> Plan:

@@ -42,7 +42,8 @@ def _surroundings(source: Source) -> AddressContext:
     nodes: set[str] = set()
     listing = source.listing(NODE, None)
     for _, entry in listing.value if isinstance(listing, Present) else ():
-        nodes.update(entry.project(NODE_ADDRESSES))
+        addresses: frozenset[str] = entry.project(NODE_ADDRESSES)
+        nodes |= addresses
     return AddressContext(
         allow=settings.probe_allow,
         api_server=_addresses(cluster_ips | settings.api_server),

@@ -21,7 +21,7 @@ from breakwater.engine.queue import WorkQueue
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.plan import Action, Ending, Failure, Plan
-from breakwater.kernel.reading import ABSENT, Absent, Entry, Present
+from breakwater.kernel.reading import ABSENT, NOT_FETCHED, NOT_SYNCED, Absent, Entry, Present
 from breakwater.kernel.references import Subject
 from breakwater.kernel.restrain import restrain
 from breakwater.kernel.world import World
@@ -29,6 +29,7 @@ from breakwater.kernel.world import World
 log = logging.getLogger(__name__)
 
 ROUNDS = 3
+TRANSIENT = (NOT_SYNCED.reason, NOT_FETCHED.reason)
 REPLANS_A_MINUTE = 20
 HOLD_SECONDS = 20.0
 
@@ -108,7 +109,15 @@ class Reconciler:
         self._metrics.plan_seconds.labels(subject.kind).observe(time.perf_counter() - started)
         self._metrics.plans.labels(subject.kind).inc()
         self._reads.record(subject, world.reads, world.unknowns)
-        return plan
+        return self._without_drops(subject, plan) if _is_transient(world) else plan
+
+    def _without_drops(self, subject: Subject, plan: Plan) -> Plan:
+        """While something is about to be known, nothing is dropped and nobody is alarmed: its arrival wakes the subject."""
+        last = self._last.get(subject)
+        if last is None:
+            return replace(plan, status=None)
+        measures = {measure.name: measure for measure in (*last.measures, *plan.measures)}
+        return replace(plan, status=None, measures=tuple(measures.values()), mentions=last.mentions | plan.mentions)
 
     async def _act(self, subject: Subject, todo: list[Action], failed: Mapping[str, Failure]) -> dict[str, Failure]:
         failures: dict[str, Failure] = {}
@@ -217,3 +226,7 @@ class Reconciler:
         reason, note = (failure.reason, failure.message) if failure else (action.reason, action.message)
         regarding: Entry = about.value
         await self._events.tell(News(resource, regarding.manifest, failure is not None, reason, type(action).__name__, note))
+
+
+def _is_transient(world: World) -> bool:
+    return any(unknown.reason in TRANSIENT for unknown in world.unknowns.values())

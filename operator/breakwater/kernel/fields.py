@@ -37,7 +37,7 @@ ObjectName = Annotated[
     Format(
         rf"^{_LABEL}(\.{_LABEL})*$",
         253,
-        "must be the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
+        "must be the name of an object: lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
     ),
 ]
 DnsName = Annotated[
@@ -49,7 +49,7 @@ DnsPattern = Annotated[
     Format(
         rf"^(\*\.({_LABEL}\.)+|({_LABEL}\.)*){_LAST}$",
         253,
-        "must be a DNS name in lower case; a wildcard is the whole first label with two labels behind it, as in *.example.com",
+        "must be a DNS name in lower case; a wildcard is the whole first label, two labels behind it: *.example.com",
     ),
 ]
 SECRET_KEY = Format(r"^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret: letters, digits, '-', '_' and '.'")
@@ -127,7 +127,7 @@ class Between:
 
 
 def cel_duration(path: str) -> str:
-    """A duration field in a rule of its parent; one that is malformed is refused by its own rule and counts as zero here."""
+    """A duration field in a rule of its parent; a malformed one counts as zero here, its own rule refuses it."""
     return f"duration({path}.matches({raw(durations.PATTERN)}) ? {path} : '0s')"
 
 

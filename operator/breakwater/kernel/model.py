@@ -73,7 +73,7 @@ class Model(BaseModel):
 
     @classmethod
     def read(cls, data: Any, path: str = "spec") -> Self:
-        """Read what the cluster holds. Fields that this version does not know are ignored: an upgrade may be rolled back.
+        """Read what the cluster holds. Fields that this version does not know are ignored: upgrades may be rolled back.
 
         Raises:
             InvalidModelError: with `path` before every field's own.

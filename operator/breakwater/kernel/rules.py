@@ -19,7 +19,7 @@ RULES = "x-kubernetes-validations"
 
 
 def refused(message: str, broken: Sequence[tuple[str, str]] = ()) -> PydanticCustomError:
-    """An error whose words are ours. `broken` holds (path below the value, message) where one value breaks several rules."""
+    """An error in our words. `broken` holds (path below the value, message) where one value breaks several rules."""
     return PydanticCustomError("rule", "{message}", {"message": message, "broken": tuple(broken)})
 
 
@@ -100,8 +100,8 @@ def raw(pattern: str) -> str:
 class Format:
     """A bounded string in a notation of its own.
 
-    `pattern` must mean the same in RE2 (the API server), Rust and Python: no look-around, no back-references. It is emitted
-    too, for editors and linters that read schemas but not CEL; the rule beside it carries the words for people.
+    `pattern` must mean the same in RE2 (the API server) and Python: no look-around, no back-references. It is emitted too,
+    for editors and linters that read schemas but not CEL; the rule beside it carries the words for people.
     """
 
     pattern: str

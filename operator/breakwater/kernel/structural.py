@@ -1,7 +1,7 @@
 """What the API server refuses in a CRD's schema, found before it is asked; and what our own house adds to that.
 
-`refusals` ports the rules for structural schemas and for the JSONSchemaProps type of apiextensions/v1. `omissions` finds
-fields without description or bound: CEL is priced by the largest value a schema admits.
+`refusals` ports the rules for structural schemas and for the JSONSchemaProps type of apiextensions/v1. `omissions`
+finds fields without description or bound: CEL is priced by the largest value a schema admits.
 """
 
 from __future__ import annotations
@@ -55,9 +55,11 @@ KEYWORDS = (
 """Every keyword the server keeps, in the order in which we write them."""
 
 TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"})
-FORMATS = frozenset(
-    ["bsonobjectid", "uri", "email", "hostname", "ipv4", "ipv6", "cidr", "mac", "uuid", "uuid3", "uuid4", "uuid5", "isbn", "isbn10", "isbn13", "creditcard", "ssn", "hexcolor", "rgbcolor", "byte", "password", "date", "duration", "datetime", "int32", "int64", "float", "double"]
-)
+_NETWORK_FORMATS = frozenset({"uri", "email", "hostname", "ipv4", "ipv6", "cidr", "mac"})
+_TEXT_FORMATS = frozenset({"bsonobjectid", "uuid", "uuid3", "uuid4", "uuid5", "byte", "password"})
+_FORMATS_OF_THINGS = frozenset({"isbn", "isbn10", "isbn13", "creditcard", "ssn", "hexcolor", "rgbcolor"})
+_OTHER_FORMATS = frozenset({"date", "duration", "datetime", "int32", "int64", "float", "double"})
+FORMATS = _NETWORK_FORMATS | _TEXT_FORMATS | _FORMATS_OF_THINGS | _OTHER_FORMATS
 REASONS = frozenset({"FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"})
 NEVER_IN_BRANCHES = ("type", "title", "description", "default", "nullable", "additionalProperties")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
@@ -77,7 +79,7 @@ def omissions(root: Schema) -> list[str]:
 
 
 def walk(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
-    """Every schema of a real field, parents first. `[]` stands for the items of a list, `{}` for the values of a map."""
+    """Every schema of a real field, parents first. `[]` stands for a list's items, `{}` for a map's values."""
     yield path or "<root>", schema
     for name, child in _mapping(schema.get("properties")).items():
         yield from walk(child, f"{path}.{name}" if path else name)

@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from breakwater.certificates import kind as certificates
+from breakwater.channels import kind as channels
+from breakwater.kernel.model import InvalidModelError
 from tests.controlplane import KubectlError
-from tests.kinds_bad_inputs import AUTHORITY, BAD_INPUTS, BASES, BadInput, merged
+from tests.kinds_bad_inputs import AUTHORITY, BAD_INPUTS, BASES, CHANNEL, BadInput, merged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.controlplane import Cluster
 
 ROOT = Path(__file__).parents[2]
-CRDS = sorted((ROOT / "crds").glob("*.yaml"))
+CRDS = sorted(path for path in (ROOT / "crds").glob("*.yaml") if "kind: CustomResourceDefinition" in path.read_text())
 SAMPLES = ROOT / "tests/unit/kinds/samples"
 GOOD = sorted((SAMPLES / "good").glob("*.yaml"))
 
@@ -141,3 +148,77 @@ def test_short_names_category_and_columns_reach_kubectl(crds: Cluster) -> None:
         assert "certificateauthority.breakwater.dev/listed" in crds.kubectl("get", "breakwater", "-A", "-o", "name")
     finally:
         crds.kubectl("delete", "bwca", "listed")
+
+
+def _authority(**change: Any) -> tuple[str, dict[str, Any]]:
+    return AUTHORITY, change
+
+
+def _channel(**change: Any) -> tuple[str, dict[str, Any]]:
+    return CHANNEL, change
+
+
+def _grant(**fields: Any) -> tuple[str, dict[str, Any]]:
+    grant = {"name": "a", "namespaceSelector": {}, "usages": ["Server", "Client"], "commonNames": ["a"]}
+    return _authority(usableFrom=[{**grant, **fields}])
+
+
+DNS, ADDRESS, DURATION, CRON = "aB0.-*_:\n", "0127af:.%", "0139hmsd.-", "0*/, L\t"
+WORDS = "aZ0 ._-@=,'\"/\\\n\u00e4\u2028"
+BUILDERS: list[tuple[str, int, Callable[[str], tuple[str, dict[str, Any]]]]] = [
+    (DNS, 8, lambda text: _channel(endpoint={"host": text})),
+    (ADDRESS, 12, lambda text: _channel(endpoint={"host": text})),
+    (ADDRESS, 5, lambda text: _channel(endpoint={"host": f"::{text}"})),
+    (DNS, 8, lambda text: _channel(endpoint={"serverName": text})),
+    (DNS, 8, lambda text: _channel(output={"secretName": text})),
+    (DNS, 8, lambda text: _grant(dnsNames=[text])),
+    (DNS, 8, lambda text: _grant(dnsNames=[f"*.{text}.com"])),
+    (DNS, 4, lambda text: _grant(name=text)),
+    (DURATION, 5, lambda text: _channel(probe={"interval": text})),
+    (DURATION, 5, lambda text: _authority(lifetime="262800h", leafLifetime={"default": "1m", "maximum": text})),
+    (WORDS, 6, lambda text: _channel(authentication={"password": {"generate": {"username": text}}})),
+    (WORDS, 6, lambda text: _grant(commonNames=[text])),
+    (WORDS, 4, lambda text: _channel(output={"keys": {text: "username"}})),
+    (WORDS, 4, lambda text: _grant(namespaceSelector={"matchLabels": {text: "a"}})),
+    (WORDS, 4, lambda text: _grant(namespaceSelector={"matchLabels": {"a": text}})),
+    (WORDS, 6, lambda text: _authority(rotation={"reason": text})),
+    (CRON, 12, lambda text: _authority(renewal={"schedule": {"cron": text}})),
+]
+MODELS = {kind.resource.kind: kind.spec for kind in (channels.KIND, certificates.KIND)}
+
+
+def _generated(source: random.Random, number: int) -> dict[str, Any]:
+    alphabet, longest, build = BUILDERS[number % len(BUILDERS)]
+    kind, change = build("".join(source.choices(alphabet, k=source.randint(1, longest))))
+    return BadInput(f"generated-{number}", kind, change, "", "").manifest
+
+
+def test_models_and_api_server_refuse_the_same_texts(crds: Cluster) -> None:
+    source = random.Random(20270131)  # noqa: S311  # the same texts each time
+    manifests = [_generated(source, number) for number in range(25 * len(BUILDERS))]
+    refused = _refused_by_server(crds, manifests)
+    assert len(manifests) // 10 < len(refused) < len(manifests) * 9 // 10, "neither verdict may be rare"
+    for manifest in manifests:
+        by_server = manifest["metadata"]["name"] in refused
+        assert _refused_by_model(manifest) == by_server, (manifest["spec"], refused.get(manifest["metadata"]["name"]))
+
+
+def _refused_by_model(manifest: dict[str, Any]) -> bool:
+    try:
+        MODELS[manifest["kind"]].read_strictly(manifest["spec"])
+    except InvalidModelError:
+        return True
+    return False
+
+
+def _refused_by_server(cluster: Cluster, manifests: list[dict[str, Any]]) -> dict[str, str]:
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    try:
+        cluster.kubectl("create", "--dry-run=server", "-f", "-", input=text)
+    except KubectlError as error:
+        said = str(error)
+    else:
+        return {}
+    parts = re.split(r'Error from server \(Invalid\): .* "(generated-\d+)" is invalid', said)
+    assert not any("Error from server" in part for part in parts), "only validation may refuse"
+    return dict(zip(parts[1::2], parts[2::2], strict=True))

@@ -19,7 +19,7 @@ from breakwater.kernel.fields import (
     LocalRef,
     ObjectName,
     Word,
-    cel_duration,
+    cel_no_longer,
 )
 from breakwater.kernel.kind import AGE, READY, REASON, Column, Kind, StatusModel
 from breakwater.kernel.model import Model
@@ -53,7 +53,7 @@ class AuthorityRef(Model):
 
     kind: AuthorityKind = AuthorityKind.CERTIFICATE_AUTHORITY
     """Kind of the authority."""
-    name: Annotated[ObjectName, Field(max_length=63)]
+    name: ObjectName
     """Name of the authority; it must list this namespace in its `usableFrom`."""
 
 
@@ -83,7 +83,7 @@ class SigningRequest(Model):
     """An intermediate that another authority signs: `status.csr` goes out, the signed certificate comes in."""
 
     certificate_ref: LocalRef | None = None
-    """ConfigMap in the operator's namespace with the signed certificate and its chain in `tls.crt`; absent until then."""
+    """ConfigMap in the operator's namespace: the signed certificate and its chain in `tls.crt`; absent until signed."""
 
 
 class CertManager(Model):
@@ -121,7 +121,7 @@ class LeafLifetime(Model):
 
     rules = (
         Rule(
-            cel=f"{cel_duration('self.default')} <= {cel_duration('self.maximum')}",
+            cel=cel_no_longer("default", "maximum"),
             message="may not be longer than leafLifetime.maximum: lower default or raise maximum",
             holds=lambda self: self.default <= self.maximum,
             field=".default",
@@ -252,13 +252,13 @@ _MEMBERS = ("selfManaged", "secretRef", "csr", "certManager")
 class CertificateAuthoritySpec(Model):
     """An authority as its owner wants it.
 
-    `source` may not move from one member to another: clients would meet a root that they do not trust. Another
-    source is another authority. `algorithm`, `lifetime` and `nameConstraints` may change; they take effect with the next root.
+    `source` may not move from one member to another: clients would meet a root that they do not trust. Another source
+    is another authority. `algorithm`, `lifetime` and `nameConstraints` may change; they take effect with the next root.
     """
 
     rules = (
         Rule(
-            cel=f"{cel_duration('self.leafLifetime.maximum')} <= {cel_duration('self.lifetime')}",
+            cel=cel_no_longer("leafLifetime.maximum", "lifetime"),
             message="may not be longer than spec.lifetime: no certificate outlives its authority",
             holds=lambda self: self.leaf_lifetime.maximum <= self.lifetime,
             field=".leafLifetime.maximum",

@@ -22,7 +22,7 @@ from breakwater.kernel.fields import (
     LocalRef,
     ObjectName,
     Port,
-    cel_duration,
+    cel_no_longer,
 )
 from breakwater.kernel.kind import AGE, READY, REASON, SECURED, Column, Kind
 from breakwater.kernel.model import Model
@@ -191,7 +191,7 @@ class Probe(Model):
 
     rules = (
         Rule(
-            cel=f"{cel_duration('self.interval')} <= {cel_duration('self.negativeInterval')}",
+            cel=cel_no_longer("interval", "negativeInterval"),
             message="may not be shorter than interval: negative probes are the rarer ones",
             holds=lambda self: self.interval <= self.negative_interval,
             field=".negativeInterval",

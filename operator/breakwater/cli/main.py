@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from breakwater.cli.crds import crds
+from breakwater.cli.explain import explain
 from breakwater.cli.run import run
+from breakwater.cli.status import status
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,5 +16,5 @@ def main() -> None:
     """Security guidelines as Kubernetes resources: enforced, and proven on live traffic."""
 
 
-main.add_command(run)
-main.add_command(crds)
+for command in (run, status, explain, crds):
+    main.add_command(command)

@@ -1,4 +1,8 @@
-"""Keeps measurements fresh: each on its own interval, many at once, none of them in a worker's way."""
+"""Keeps measurements fresh: each on its own interval, many at once, none of them in a worker's way.
+
+What does not hold is measured again sooner, ever more slowly up to its interval: a server that comes up is proven within
+seconds, one that stays down is not pestered.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from breakwater.kernel.references import Subject
 log = logging.getLogger(__name__)
 
 AT_ONCE = 32
+FIRST_RETRY = 2.0
 
 Slot = tuple[Subject, str]
 
@@ -94,13 +99,15 @@ class Measuring:
 
     async def _keep_fresh(self, slot: Slot, measure: Measure) -> None:
         await asyncio.sleep(self._first_delay(slot, measure))
+        soon = 0.0
         while True:
             started = time.monotonic()
             async with self._places:
-                await self._measure(slot, measure)
+                result = await self._measure(slot, measure)
             # Spread by a tenth, or a thousand channels that were created together stay together for ever.
             interval = measure.interval.total_seconds() * random.uniform(0.95, 1.05)  # noqa: S311
-            await asyncio.sleep(max(0.0, interval - (time.monotonic() - started)))
+            soon = 0.0 if result is Result.HOLDS else (soon * 2 or FIRST_RETRY)
+            await asyncio.sleep(max(0.0, min(interval, soon or interval) - (time.monotonic() - started)))
 
     def _first_delay(self, slot: Slot, measure: Measure) -> float:
         held = self._inventory.fact(("measured", *slot))
@@ -110,7 +117,7 @@ class Measuring:
         remaining = measure.interval.total_seconds() - max(0.0, age)
         return float(max(0.0, remaining) * random.uniform(0.5, 1.0))  # noqa: S311 - spreading load
 
-    async def _measure(self, slot: Slot, measure: Measure) -> None:
+    async def _measure(self, slot: Slot, measure: Measure) -> Result:
         started = time.perf_counter()
         try:
             finding = await self._probers[type(measure.probe)](measure.probe, self._inventory, self._now())
@@ -121,6 +128,7 @@ class Measuring:
             finding = _BROKEN
         self._metrics.measure_seconds.labels(measure.name).observe(time.perf_counter() - started)
         self._keep(slot, measure, finding)
+        return finding.result
 
     def _keep(self, slot: Slot, measure: Measure, finding: Finding) -> None:
         now = self._now()

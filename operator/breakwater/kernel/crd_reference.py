@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from breakwater.kernel.rules import RULES
@@ -13,13 +14,10 @@ if TYPE_CHECKING:
     from breakwater.kernel.kind import Kind
 
 _BOUNDS = (
-    ("minimum", "at least {}"),
-    ("maximum", "at most {}"),
-    ("minLength", "{} characters or more"),
-    ("maxLength", "{} characters at most"),
-    ("minItems", "{} items or more"),
-    ("maxItems", "{} items at most"),
-    ("maxProperties", "{} entries at most"),
+    ("minimum", "maximum", ""),
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+    ("minProperties", "maxProperties", " entries"),
 )
 
 
@@ -76,13 +74,18 @@ def _type(node: Mapping[str, Any]) -> str:
 def _default(node: Mapping[str, Any], *, required: bool) -> str:
     if required:
         return "required"
-    return f"`{node['default']}`" if node.get("default") else ""
+    return f"`{_value(node['default'])}`" if "default" in node else ""
 
 
 def _bounds(node: Mapping[str, Any]) -> str:
     if "enum" in node:
-        return ", ".join(f"`{value}`" for value in node["enum"])
-    return ", ".join(words.format(node[keyword]) for keyword, words in _BOUNDS if keyword in node)
+        return ", ".join(f"`{_value(value)}`" for value in node["enum"])
+    return ", ".join(f"{node.get(low, 0)} to {node[high]}{unit}" for low, high, unit in _BOUNDS if high in node)
+
+
+def _value(value: Any) -> str:
+    """As YAML says it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _cell(node: Mapping[str, Any]) -> str:

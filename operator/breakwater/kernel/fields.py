@@ -126,9 +126,10 @@ class Between:
         return {"type": "string", **lengths, "pattern": durations.PATTERN, RULES: [rule.schema() for rule in rules]}
 
 
-def cel_duration(path: str) -> str:
-    """A duration field in a rule of its parent; a malformed one counts as zero here, its own rule refuses it."""
-    return f"duration({path}.matches({raw(durations.PATTERN)}) ? {path} : '0s')"
+def cel_no_longer(one: str, other: str) -> str:
+    """Whether one duration is at most another, in a rule of their parent. Its own rule refuses a malformed one."""
+    readable = " && ".join(f"self.{path}.matches({raw(durations.PATTERN)})" for path in (one, other))
+    return f"!({readable}) || duration(self.{one}) <= duration(self.{other})"
 
 
 class _Rfc3339:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, NoReturn, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from breakwater.kernel.rules import Rule, check_all
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORDS = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this kind",
@@ -94,22 +97,25 @@ class Model(BaseModel):
         try:
             return cls.model_validate(data, extra=extra, by_alias=True, by_name=False)
         except ValidationError as error:
-            _refuse(error, path)
+            problems = tuple(_problems(error, path))
+        raise InvalidModelError(problems)  # out here, without pydantic's error as its context: that keeps the input
 
     def manifest(self) -> dict[str, Any]:
         """As it is written in YAML: camelCase, JSON values, without members that are absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _refuse(error: ValidationError, path: str) -> NoReturn:
-    """Raise ours without the cause: pydantic's error keeps the input, and a traceback prints causes."""
-    raise InvalidModelError(tuple(_problems(error, path))) from None
-
-
 def _problems(error: ValidationError, path: str) -> list[Problem]:
     problems: list[Problem] = []
     for item in error.errors(include_url=False, include_input=False):
-        place = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in item["loc"])
+        place = path + "".join(map(_step, item["loc"]))
         broken = item.get("ctx", {}).get("broken") or [("", _WORDS.get(item["type"], item["msg"]))]
         problems += [Problem(place + field, message) for field, message in broken]
     return problems
+
+
+def _step(step: str | int) -> str:
+    """A member or an item in a path. A map's keys are a user's own text: quoted where they are no plain word."""
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _PLAIN.fullmatch(step) else f"[{json.dumps(step[:64])}]"

@@ -100,8 +100,8 @@ def raw(pattern: str) -> str:
 class Format:
     """A bounded string in a notation of its own.
 
-    `pattern` must mean the same in RE2 (the API server) and Python: no look-around, no back-references. It is emitted too,
-    for editors and linters that read schemas but not CEL; the rule beside it carries the words for people.
+    `pattern` must mean the same in RE2 (the API server) and Python: no look-around, no back-references. It is emitted
+    too, for editors and linters that read schemas but not CEL; the rule beside it carries the words for people.
     """
 
     pattern: str

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from breakwater.pki.errors import PkiError, Reason
 from breakwater.pki.facts import read_facts
 from breakwater.pki.pem import load_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
 
 
 def build_bundle(pems: Iterable[bytes], now: datetime | None = None) -> bytes:

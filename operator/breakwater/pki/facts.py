@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from breakwater.kernel.sealed import Sealed
 from breakwater.pki.errors import PkiError, Reason
 from breakwater.pki.keys import describe, key_spki, spki_of
 from breakwater.pki.pem import DECODING_ERRORS, load_certificates, load_chain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from breakwater.kernel.sealed import Sealed
 
 _KEY_USAGES = {
     "digital_signature": "digitalSignature",

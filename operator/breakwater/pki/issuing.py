@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from breakwater.kernel.sealed import Sealed
 from breakwater.pki.errors import PkiError, Reason, invalid, quoted
 from breakwater.pki.facts import CertificateFacts, find, read_facts
 from breakwater.pki.keys import PrivateKey, load_key, new_key, seal_key, spki_of
@@ -23,7 +22,13 @@ from breakwater.pki.names import forbidden_name
 from breakwater.pki.pem import load_chain
 from breakwater.pki.requests import LeafRequest, RootRequest, Usage
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from breakwater.kernel.sealed import Sealed
+
 BACK_DATING = timedelta(minutes=5)
+_HOST_LIKE = re.compile(r"[A-Za-z0-9_.-]+")
 _USAGE_OIDS = {Usage.SERVER: ExtendedKeyUsageOID.SERVER_AUTH, Usage.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
@@ -162,11 +167,11 @@ def _check_names(request: LeafRequest, authority: _Issuer) -> None:
 def _constrained_names(request: LeafRequest) -> dict[str, list[x509.GeneralName]]:
     names = request.alternative_names
     # Without a DNS name clients may take a CN that looks like one for the server's name, and constrain it so.
-    stands_in = "." in request.subject and not request.dns_names
+    stands_in = not request.dns_names and "." in request.subject and _HOST_LIKE.fullmatch(request.subject)
     return {
         "dnsNames": [name for name in names if isinstance(name, x509.DNSName)],
         "ipAddresses": [name for name in names if isinstance(name, x509.IPAddress)],
-        "commonName": [x509.DNSName(request.subject)] if stands_in and request.subject.isascii() else [],
+        "commonName": [x509.DNSName(request.subject)] if stands_in else [],
     }
 
 

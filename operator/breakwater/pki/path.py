@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,6 +16,10 @@ from breakwater.pki.keys import is_weak
 from breakwater.pki.names import forbidden_name
 from breakwater.pki.pem import DECODING_ERRORS
 from breakwater.pki.requests import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
 Path = tuple[x509.Certificate, ...]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from breakwater.pki.errors import PkiError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAXIMUM_CHAIN = 16
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([^-\n]*)-----[ \t\r]*")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from breakwater.kernel.sealed import Sealed
 from breakwater.pki.errors import invalid
 from breakwater.pki.issuing import KeyPair, issue_leaf, issue_root
 from breakwater.pki.passwords import check_length, generate_password
-from breakwater.pki.requests import LeafRequest, RootRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from breakwater.kernel.sealed import Sealed
+    from breakwater.pki.requests import LeafRequest, RootRequest
 
 CERTIFICATE = "tls.crt"
 PRIVATE_KEY = "tls.key"

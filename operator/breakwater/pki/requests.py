@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from breakwater.pki.errors import invalid
-from breakwater.pki.keys import Algorithm
 from breakwater.pki.names import MAXIMUM_COMMON_NAME, check_common_name, check_dns_name, check_ip_address
+
+if TYPE_CHECKING:
+    from breakwater.pki.keys import Algorithm
 
 MINIMUM_LIFETIME = timedelta(seconds=10)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
@@ -14,7 +13,12 @@ from breakwater.pki.facts import alternative_names
 from breakwater.pki.names import matches_server, parse_server_name
 from breakwater.pki.path import validate
 from breakwater.pki.pem import load_certificates, load_chain
-from breakwater.pki.requests import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from breakwater.pki.requests import Usage
 
 # `path` judges extensions, and more of them; what is left to the second opinion is signatures, order, names, time.
 _AUTHORITIES = ExtensionPolicy.permit_all().require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)

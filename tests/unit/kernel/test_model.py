@@ -87,6 +87,13 @@ def test_a_refusal_never_shows_what_was_given(data: object) -> None:
         Tree.read(data)
     shown = "".join(traceback.format_exception(refused.value)) + repr(refused.value)
     assert CANARY not in shown
+    assert refused.value.__context__ is None, (
+        "pydantic's error holds the input; a debugger or log handler would find it"
+    )
+
+
+def test_a_key_of_a_map_cannot_forge_lines_of_a_message() -> None:
+    assert problems({"tags": {"a\nReady: fine": 5}})[0].field == r'spec.tags["a\nReady: fine"]'
 
 
 def test_a_model_cannot_be_changed() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 PURPOSES = {"Server": "sslserver", "Client": "sslclient"}
 SPLIT = b"-----END CERTIFICATE-----\n"

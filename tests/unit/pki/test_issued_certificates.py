@@ -318,6 +318,7 @@ def test_a_leaf_outside_the_name_constraints_is_refused_by_name(request_: object
         leaf_request(dns_names=("db.bpm.svc",), ip_addresses=("192.0.2.1",)),
         client_request(common_name="batch"),
         client_request(common_name="batch.bpm.svc"),
+        client_request(common_name="Dr. Who"),
     ],
 )
 def test_openssl_accepts_all_that_a_constrained_root_issues(request_: object) -> None:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
+from typing import TYPE_CHECKING
 
 import pytest
 
-from breakwater.kernel.recipe import Recipe
 from breakwater.kernel.sealed import Sealed
 from breakwater.pki import (
     GeneratePassword,
@@ -18,6 +18,9 @@ from breakwater.pki import (
     parse_chain,
 )
 from tests.unit.pki.forge import DAY, NOW, leaf_request, root_request
+
+if TYPE_CHECKING:
+    from breakwater.kernel.recipe import Recipe
 
 
 @pytest.fixture

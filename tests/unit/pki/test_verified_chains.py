@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -13,6 +13,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from breakwater.pki import Algorithm, PkiError, Reason, Usage, verification, verify
 from tests.unit.pki.forge import DAY, NOW, Made, forge, forge_server, pem
 from tests.unit.pki.openssl import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAST = (NOW - 9 * DAY, NOW - DAY)
 FUTURE = (NOW + DAY, NOW + 9 * DAY)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import string
 import subprocess
@@ -80,7 +81,11 @@ def test_the_order_of_cipher_suites_is_no_change_and_the_order_of_alpn_is() -> N
 def test_the_digest_is_the_same_in_every_process_so_that_a_restart_measures_nothing_anew() -> None:
     code = "from tests.unit.probes.test_probe_request import PROBE; print(PROBE.digest())"
     elsewhere = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={"PYTHONHASHSEED": "7"}
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONHASHSEED": "7"},
     )
     assert elsewhere.stdout.strip() == PROBE.digest()
     # Pinned: another value in a new release would void every stored measurement.

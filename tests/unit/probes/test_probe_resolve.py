@@ -154,6 +154,13 @@ async def test_a_name_with_a_dot_is_absolute_and_one_without_is_not(monkeypatch:
     assert asked == ["db.example.com.", "localhost"]
 
 
+@pytest.mark.parametrize("ip", ["127.0.0.1", "2001:db8::5"])
+async def test_an_address_in_the_place_of_a_name_is_its_own_answer_and_no_question(
+    ip: str, dns: list[list[str]]
+) -> None:
+    assert await resolve(Hostname(ip).name, 1) == (ip_address(ip),)  # `dns` holds no answer: a question would raise
+
+
 async def test_localhost_resolves_for_real() -> None:
     assert ip_address("127.0.0.1") in await resolve("localhost", 5)
 

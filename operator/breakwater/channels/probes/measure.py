@@ -49,7 +49,7 @@ async def _admit(target: Target, context: AddressContext, seconds: float) -> Seq
     A mixed answer is how DNS rebinding looks, and which of its addresses a client takes is chance.
     """
     if isinstance(target, Hostname):
-        if False:
+        if not context.allow:
             # Nothing that DNS could say would be allowed, and asking alone would already tell the name's owner.
             raise _refusal(Refused(Why.NOT_PROVEN, target.name, "NETWORK"))
         verdicts = [judge(str(ip), context, proven=False) for ip in await resolve(target.name, seconds)]

@@ -48,13 +48,17 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Hostname:
-    """A name outside of the channel's namespace; its addresses are alternatives, the first that connects counts."""
+    """A host outside of the channel's namespace; its addresses are alternatives, the first that connects counts.
+
+    Attributes:
+        name: a DNS name, or an IP address that was written in its place.
+    """
 
     name: str
 
     def __post_init__(self) -> None:
-        if not is_dns_name(self.name):
-            raise ValueError("name is not a DNS name; write it in ASCII, without a trailing dot")
+        if not (is_dns_name(self.name) or is_ip(self.name)):
+            raise ValueError("name is neither a DNS name nor an IP address; write it in ASCII, without a trailing dot")
 
 
 Target = Addresses | Hostname
@@ -101,7 +105,7 @@ class TlsProbe:
     expected_fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        if not (is_dns_name(self.server_name) or _is_ip(self.server_name)):
+        if not (is_dns_name(self.server_name) or is_ip(self.server_name)):
             raise ValueError("server_name is neither a DNS name nor an IP address; set endpoint.serverName to one")
         if not 1 <= self.port <= 65535:
             raise ValueError(f"port is {self.port}; set endpoint.port to 1..65535")
@@ -169,7 +173,8 @@ def is_dns_name(text: str) -> bool:
     return len(text) <= 253 and _DNS_NAME.fullmatch(text) is not None
 
 
-def _is_ip(text: str) -> bool:
+def is_ip(text: str) -> bool:
+    """Whether this is an IP address in standard notation, without a zone."""
     try:
         return getattr(ipaddress.ip_address(text), "scope_id", None) is None
     except ValueError:

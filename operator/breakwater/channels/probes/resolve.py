@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from breakwater.channels.probes.address import Address
 from breakwater.channels.probes.reasons import ProbeFailed, Reason
+from breakwater.channels.probes.request import is_ip
 
 # A name server that never answers holds a thread for up to half a minute, longer than any probe waits.
 MOST_LOOKUPS = 32
@@ -20,18 +21,20 @@ Answer = tuple[Address, ...]
 
 
 async def resolve(name: str, patience: float) -> Answer:
-    """All addresses of a host name, in the resolver's order, each once.
+    """All addresses of a host name, in the resolver's order, each once; an IP address is its own answer.
 
     A name with a dot is looked up as absolute: with a pod's search path `db.example.com` could mean a Service
     `example` in a namespace `com`, which is a tenant's to create.
 
     Args:
-        name: a DNS name.
+        name: a DNS name or an IP address.
         patience: seconds.
 
     Raises:
         ProbeFailed: ResolutionFailed with the resolver's error code, TIMEOUT, or BUSY when too many lookups hang.
     """
+    if is_ip(name):
+        return (ip_address(name),)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Answer] = loop.create_future()
 

@@ -1,0 +1,176 @@
+"""`make demo`: builds what it needs, runs the operator under its own RBAC, applies the example, shows what holds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.harness import BASE, EXAMPLE, NAMESPACE, ROOT, OperatorProcess, conditions, install, is_ready, manifests
+from tests.controlplane import ControlPlane, ensure_binaries, wait_until
+from tests.controlplane.build import cache_root
+from tests.controlplane.processes import free_ports
+
+SUITE = "bpm"
+SECRETS = ("bpm-mail-binding", "c-database-binding", "d-ldap-binding")
+
+
+def step(text: str) -> None:
+    """One line of progress, with the seconds since the start."""
+    print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", flush=True)
+
+
+def example(port: int) -> list[dict[str, Any]]:
+    """The example, with what only this machine needs: the web server is a process here, so its Service leads to it."""
+    objects = [item for file in sorted(EXAMPLE.glob("*.yaml")) if file.name != "kustomization.yaml" for item in manifests(file)]
+    for item in objects:
+        if item["metadata"]["name"] == "a-web":
+            item["spec"]["endpoint"]["port"] = port
+            item["spec"]["probe"] = {"interval": "5s"}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "bpm-web", "namespace": SUITE},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    }
+    order = {"Namespace": 0, "CertificateAuthority": 1}
+    return sorted([*objects, service, engine()], key=lambda item: order.get(item["kind"], 2))
+
+
+def engine() -> dict[str, Any]:
+    """The suite's engine: a consumer of the binding Secrets."""
+    labels = {"app": "bpm-engine"}
+    volumes = [{"name": name, "secret": {"secretName": name}} for name in SECRETS]
+    container = {"name": "engine", "image": "bpm-engine:1", "envFrom": [{"secretRef": {"name": SECRETS[0]}}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "bpm-engine", "namespace": SUITE},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container], "volumes": volumes}},
+        },
+    }
+
+
+@contextlib.contextmanager
+def web_server(cluster: ControlPlane, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The real TLS server of channel A."""
+    arguments = [str(ensure_binaries() / "kubectl"), str(cluster.admin_kubeconfig), SUITE, "bpm-web-tls", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "tests.demo.web", *arguments], cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def everything_ready(cluster: ControlPlane) -> Callable[[], bool]:
+    """Authority and channels Ready, and the web channel proven."""
+
+    def check() -> bool:
+        items = cluster.get("bwca,chan", "-A")["items"]
+        web = next((item for item in items if item["metadata"]["name"] == "a-web"), None)
+        proven = web is not None and conditions(web).get("Proven", {}).get("status") == "True"
+        return len(items) == 5 and proven and all(map(is_ready, items))
+
+    return check
+
+
+def show(cluster: ControlPlane, port: int) -> None:
+    """What holds, as the command line shows it, and what was made."""
+    breakwater = [sys.executable, "-m", "breakwater"]
+    access = [f"--kubeconfig={cluster.admin_kubeconfig}"]
+    print()
+    subprocess.run([*breakwater, "status", *access], check=True)
+    subprocess.run([*breakwater, "explain", "chan/a-web", "-n", SUITE, *access], check=True)
+    print("\nMade by Breakwater:")
+    print(cluster.kubectl("get", "secrets,configmaps", "-A", "-l", "app.kubernetes.io/managed-by=breakwater"))
+    step("a second client asks the web server, trusting only what Breakwater placed in the namespace:")
+    bundle = cluster.workdir / "trust.pem"
+    bundle.write_text(cluster.get("configmap", "platform-trust", "-n", SUITE)["data"]["ca.crt"])
+    handshake(bundle, port)
+
+
+def handshake(bundle: Path, port: int) -> None:
+    """openssl as an independent judge; raises when it does not verify."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(bundle), "-verify_return_error"]
+    command += ["-verify_hostname", "bpm-web.bpm.svc", "-servername", "bpm-web.bpm.svc", "-brief"]
+    answer = subprocess.run(command, input=b"", capture_output=True, check=True)
+    told = answer.stderr.decode().splitlines() + answer.stdout.decode().splitlines()
+    for line in told:
+        if line.startswith(("Protocol version", "Ciphersuite", "Verification", "Verified peername")):
+            print(f"          {line}")
+
+
+def keep(cluster: ControlPlane) -> None:
+    """Leave everything running: this process goes to the background and holds it until `make demo-down`."""
+    pid = os.fork()
+    if pid:
+        state_file().write_text(str(pid))
+        print(f"\nLeft running; `make demo-down` ends it.\nexport KUBECONFIG={cluster.admin_kubeconfig}", flush=True)
+        os._exit(0)
+    os.setsid()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+def state_file() -> Path:
+    """Holds the process id of a demonstration that was left running."""
+    return cache_root() / "demo.pid"
+
+
+def down() -> None:
+    """End a demonstration that was left running."""
+    file = state_file()
+    if not file.exists():
+        print("no demonstration is running")
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(file.read_text()), signal.SIGTERM)
+    file.unlink()
+
+
+def main() -> None:
+    """The whole demonstration."""
+    if sys.argv[1:] == ["down"]:
+        down()
+        return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    step("programs of the control plane (built once, about ten minutes)")
+    ensure_binaries()
+    port = free_ports(1)[0]
+    allow = ("--probe-allow=127.0.0.0/8", "--probe-allow=::1/128")
+    with contextlib.ExitStack() as stack:
+        step("starting etcd, API server, controllers, scheduler and a node")
+        cluster = stack.enter_context(ControlPlane(scheduler=True, kwok=True))
+        cluster.add_node("node-1")
+        step(f"installing CRDs and RBAC from {BASE.relative_to(ROOT)}, and the operator under its own account")
+        install(cluster)
+        operator = stack.enter_context(OperatorProcess(cluster, arguments=allow, identity="demo"))
+        step(f"operator ready in namespace {NAMESPACE}; applying {EXAMPLE.relative_to(ROOT)}")
+        stack.enter_context(web_server(cluster, port))
+        for item in example(port):
+            cluster.apply(item)
+        wait_until(everything_ready(cluster), 90, "every channel to be Ready and the web channel to be proven")
+        step("everything is Ready, the web channel is proven by live handshakes")
+        show(cluster, port)
+        bugs = operator.metric("breakwater_bugs_total")
+        if bugs:
+            raise SystemExit(f"the operator met {bugs:.0f} bugs:\n{operator.log_text[-2000:]}")
+        if os.environ.get("KEEP"):
+            keep(cluster)
+        step("cleaning up")
+    step("done")
+
+
+STARTED = time.monotonic()
+
+if __name__ == "__main__":
+    main()

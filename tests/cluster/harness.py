@@ -34,7 +34,11 @@ def install(cluster: Cluster) -> None:
         cluster.apply(BASE / file)
     for name in ("certificateauthorities", "communicationchannels"):
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{name}.breakwater.dev", "--timeout=20s")
-    wait_until(lambda: cluster.kubectl("get", "serviceaccount", "breakwater", "-n", NAMESPACE, "--ignore-not-found"), 20, "the service account")
+    wait_until(
+        lambda: cluster.kubectl("get", "serviceaccount", "breakwater", "-n", NAMESPACE, "--ignore-not-found"),
+        20,
+        "the service account",
+    )
 
 
 class OperatorProcess:
@@ -124,7 +128,7 @@ class OperatorProcess:
         """Status and body of /metrics, /healthz or /readyz."""
         serving = next(self.lines("serving"))
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{serving['port']}{path}", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{serving['port']}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -132,7 +136,9 @@ class OperatorProcess:
     def metric(self, name: str) -> float:
         """The sum of all samples of a metric."""
         _, text = self.get("/metrics")
-        values = [line.rpartition(" ")[2] for line in text.splitlines() if line.partition("{")[0].partition(" ")[0] == name]
+        values = [
+            line.rpartition(" ")[2] for line in text.splitlines() if line.partition("{")[0].partition(" ")[0] == name
+        ]
         return sum(map(float, values))
 
     def signal(self, number: int) -> None:
@@ -177,7 +183,9 @@ def conditions(resource: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def is_ready(resource: Mapping[str, Any]) -> bool:
     """Ready for the generation that was asked for: what kstatus waits for."""
     ready = conditions(resource).get("Ready", {})
-    return ready.get("status") == "True" and resource["status"]["observedGeneration"] == resource["metadata"]["generation"]
+    return (
+        ready.get("status") == "True" and resource["status"]["observedGeneration"] == resource["metadata"]["generation"]
+    )
 
 
 def all_ready(cluster: Cluster, *arguments: str) -> Callable[[], bool]:

@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.harness import BASE, EXAMPLE, NAMESPACE, ROOT, OperatorProcess, conditions, install, is_ready, manifests
+from tests.cluster.harness import (
+    BASE,
+    EXAMPLE,
+    NAMESPACE,
+    ROOT,
+    OperatorProcess,
+    conditions,
+    install,
+    is_ready,
+    manifests,
+)
 from tests.controlplane import ControlPlane, ensure_binaries, wait_until
 from tests.controlplane.build import cache_root
 from tests.controlplane.processes import free_ports
@@ -28,7 +38,9 @@ def step(text: str) -> None:
 
 def example(port: int) -> list[dict[str, Any]]:
     """The example, with what only this machine needs: the web server is a process here, so its Service leads to it."""
-    objects = [item for file in sorted(EXAMPLE.glob("*.yaml")) if file.name != "kustomization.yaml" for item in manifests(file)]
+    objects = [
+        item for file in sorted(EXAMPLE.glob("*.yaml")) if file.name != "kustomization.yaml" for item in manifests(file)
+    ]
     for item in objects:
         if item["metadata"]["name"] == "a-web":
             item["spec"]["endpoint"]["port"] = port

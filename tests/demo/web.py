@@ -11,6 +11,7 @@ import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 POLL = 0.3
 
@@ -18,7 +19,7 @@ POLL = 0.3
 class Page(BaseHTTPRequestHandler):
     """One page."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         body = b"the suite\n"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -38,7 +39,7 @@ class TlsServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Page)
         self._context = context
 
-    def finish_request(self, request, client_address) -> None:  # type: ignore[no-untyped-def]
+    def finish_request(self, request: Any, client_address: Any) -> None:
         request.settimeout(10)
         with self._context.wrap_socket(request, server_side=True) as secured:
             super().finish_request(secured, client_address)
@@ -49,7 +50,19 @@ class TlsServer(ThreadingHTTPServer):
 
 def secret(kubectl: str, kubeconfig: str, namespace: str, name: str) -> dict[str, bytes] | None:
     """The Secret's data, None while it does not exist."""
-    command = [kubectl, "--kubeconfig", kubeconfig, "get", "secret", name, "-n", namespace, "-o", "json", "--ignore-not-found"]
+    command = [
+        kubectl,
+        "--kubeconfig",
+        kubeconfig,
+        "get",
+        "secret",
+        name,
+        "-n",
+        namespace,
+        "-o",
+        "json",
+        "--ignore-not-found",
+    ]
     answer = subprocess.run(command, capture_output=True, check=False)
     if answer.returncode or not answer.stdout.strip():
         return None

@@ -40,7 +40,8 @@ class BadInput(NamedTuple):
 
     @property
     def spec(self) -> dict[str, Any]:
-        return merged(BASES[self.kind], self.change)
+        patched: dict[str, Any] = merged(BASES[self.kind], self.change)
+        return patched
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -13,7 +13,19 @@ from breakwater.certificates.keypair import KEY_PAIR, LEAVES, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.kernel.condition import Condition, all_of, false, true, unknown, written
 from breakwater.kernel.declaration import Declared, farewell
-from breakwater.kernel.ownership import AUTHORITY, GENERATION, MANAGED_BY, MANAGER, RELEASED, SUBJECT, USE, Free, Ours, Taken, claim
+from breakwater.kernel.ownership import (
+    AUTHORITY,
+    GENERATION,
+    MANAGED_BY,
+    MANAGER,
+    RELEASED,
+    SUBJECT,
+    USE,
+    Free,
+    Ours,
+    Taken,
+    claim,
+)
 from breakwater.kernel.plan import Action, Failure, Plan, RelabelSecret, WriteSecret
 from breakwater.kernel.reading import Absent, Entry, Present, Projection, Unknown
 from breakwater.kernel.references import NAMESPACE, SECRET, Ref, Subject
@@ -52,7 +64,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
         return _report(declared.value, now, [refusal])
     root = _brought(spec, world) if spec.source.secret_ref else _self_managed(subject, spec, declared.value, world)
     placed = _placing(subject, spec, root.pair, world)
-    return _finish(subject, declared.value, spec, root, placed, now)
+    return _finish(declared.value, spec, root, placed, now)
 
 
 def _unsupported(spec: CertificateAuthoritySpec) -> Condition | None:
@@ -60,7 +72,11 @@ def _unsupported(spec: CertificateAuthoritySpec) -> Condition | None:
         if given is not None:
             message = f"spec.source.{member} is not served by this version; use spec.source.selfManaged or secretRef"
             return false("Accepted", "NotSupported", message)
-    for name, value in (("rotationScheduleRef", spec.rotation_schedule_ref), ("renewal", spec.renewal), ("rotation", spec.rotation)):
+    for name, value in (
+        ("rotationScheduleRef", spec.rotation_schedule_ref),
+        ("renewal", spec.renewal),
+        ("rotation", spec.rotation),
+    ):
         if value is not None:
             return false("Accepted", "NotSupported", f"spec.{name} is not served by this version; remove it")
     return None
@@ -98,9 +114,9 @@ def _missing(
         return _Root(unknown("Ready", trace.reason, trace.message), secret=secret)
     if trace:
         message = (
-            f"Secret {secret.namespace}/{secret.name} with the root key is gone, but {trace}. Restore the Secret from a "
-            "backup; or create another CertificateAuthority and point the channels at it. A fresh root is never made in "
-            "its place, because clients would not trust it"
+            f"Secret {secret.namespace}/{secret.name} with the root key is gone, but {trace}. Restore the Secret from "
+            "a backup; or create another CertificateAuthority and point the channels at it. A fresh root is never made "
+            "in its place, because clients would not trust it"
         )
         return _Root(false("Ready", "RootLost", message), secret=secret, stalled=True)
     action = WriteSecret(
@@ -127,7 +143,10 @@ def _trace(subject: Subject, declared: Declared[Any], world: World) -> str | Unk
     """A sign that there was a root once."""
     if declared.status.get("fingerprint"):
         return f"status.fingerprint says that there was one ({str(declared.status['fingerprint'])[:16]})"
-    for index, sign in ((trust.PLACED, "a trust ConfigMap of it exists"), (LEAVES, "certificates that it signed exist")):
+    for index, sign in (
+        (trust.PLACED, "a trust ConfigMap of it exists"),
+        (LEAVES, "certificates that it signed exist"),
+    ):
         found = world.indexed(index, subject.name)
         if isinstance(found, Unknown):
             return found
@@ -257,14 +276,20 @@ def _placed_condition(behind: list[str]) -> Condition:
     if not behind:
         return true("Trusted", "TrustPlaced")
     shown = ", ".join(behind[:5]) + (", ..." if len(behind) > 5 else "")
-    return false("Trusted", "TrustPending", f"the trust bundle is not in {len(behind)} of the selected namespaces: {shown}")
+    return false(
+        "Trusted", "TrustPending", f"the trust bundle is not in {len(behind)} of the selected namespaces: {shown}"
+    )
 
 
 # --- status -----------------------------------------------------------------------------------------------------
 
 
 def _finish(
-    subject: Subject, declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placing: _Placing, now: datetime
+    declared: Declared[Any],
+    spec: CertificateAuthoritySpec,
+    root: _Root,
+    placing: _Placing,
+    now: datetime,
 ) -> Plan:
     accepted = true("Accepted", "Accepted")
     ready = all_of("Ready", (root.condition, placing.condition), "Ready", "root and trust are in place")
@@ -306,7 +331,9 @@ def _report(declared: Declared[Any], now: datetime, conditions: list[Condition])
     return Plan(status=_status(declared, both, remembered, now))
 
 
-def _status(declared: Declared[Any], conditions: list[Condition], rest: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _status(
+    declared: Declared[Any], conditions: list[Condition], rest: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
     return {
         "observedGeneration": declared.generation,
         "conditions": written(conditions, declared.status.get("conditions"), declared.generation, now),

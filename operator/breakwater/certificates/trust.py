@@ -103,9 +103,7 @@ def _owner(authority: str, uid: str) -> dict[str, str]:
     return {"apiVersion": resource.api_version, "kind": resource.kind, "name": authority, "uid": uid}
 
 
-def _place(
-    subject: Subject, authority: Authority, owner_uid: str, target: Ref, held: Any, world: World
-) -> Plan:
+def _place(subject: Subject, authority: Authority, owner_uid: str, target: Ref, held: Any, world: World) -> Plan:
     spec = authority.spec
     manifest = manifest_of(subject, authority.name, owner_uid, authority.bundle)
     failure = world.failure("trust")

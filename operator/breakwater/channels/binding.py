@@ -84,7 +84,9 @@ def binding_part(asked: Asked, held: Claim | None, login: Part | None, trust: Pa
         return waiting(NAME, held.reason, held.message, known=False)
     if isinstance(held, Taken):
         field = "spec.output.secretName" if asked.spec.output.secret_name else "metadata.name"
-        return refused(NAME, "NameTaken", f"{field}: Secret {name} belongs to {held.by}; set spec.output.secretName to a free name")
+        return refused(
+            NAME, "NameTaken", f"{field}: Secret {name} belongs to {held.by}; set spec.output.secretName to a free name"
+        )
     for needed in (trust, login):
         if needed is not None and needed.found is None:
             return waiting(NAME, needed.condition.reason, needed.condition.message)
@@ -151,7 +153,9 @@ def _with_certificate(asked: Asked, target: Target, entries: Entries, certificat
     )
     wanted = Wanted(request, authority)
     pair = target.held.entry.project(KEY_PAIR) if target.held else None
-    renewal = renewal_of(pair, wanted, asked.now) if pair else Renewal("BindingMissing", "no certificate stands there yet")
+    renewal = (
+        renewal_of(pair, wanted, asked.now) if pair else Renewal("BindingMissing", "no certificate stands there yet")
+    )
     if renewal is not None:
         return _issue(asked, target, entries, wanted, pair, renewal)
     return _keep(asked, target, entries, wanted, pair)
@@ -193,7 +197,13 @@ def _kept_or_written(asked: Asked, target: Target, recipe: Recipe, marks: Marks,
         return in_place(NAME, found=found, status=status)
     reason = "BindingChanged" if held else "BindingMissing"
     action = secret_action(
-        ID, target, (recipe,), _secret_type(asked), marks, reason=reason, message="the binding differs from what is declared"
+        ID,
+        target,
+        (recipe,),
+        _secret_type(asked),
+        marks,
+        reason=reason,
+        message="the binding differs from what is declared",
     )
     return pending(NAME, action, asked.world.failure(ID), status=status)
 

@@ -121,6 +121,8 @@ def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wante
 def next_generation(use: Usage, pair: KeyPairView | None, status: Any) -> int:
     """One more than ever was, as far as the Secret or status remember."""
     entries = status.get("certificates") if isinstance(status, dict) else None
-    remembered = [entry.get("generation") for entry in entries or () if isinstance(entry, dict) and entry.get("use") == use]
+    remembered = [
+        entry.get("generation") for entry in entries or () if isinstance(entry, dict) and entry.get("use") == use
+    ]
     counts = [count for count in remembered if isinstance(count, int)]
     return max([pair.generation if pair else 0, *counts]) + 1

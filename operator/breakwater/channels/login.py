@@ -1,7 +1,7 @@
 """The login of a channel: read from a Secret of the user's, or generated and kept in two places.
 
-A password is not made twice: what a server was told cannot be told again by us. It stands in the login Secret and in the
-binding; either is restored from the other, and when both are gone only a person can help.
+A password is not made twice: what a server was told cannot be told again by us. It stands in the login Secret and in
+the binding; either is restored from the other, and when both are gone only a person can help.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def _login(manifest: Manifest) -> Login:
     data = secret_data(manifest)
     password = data.get(PASSWORD)
     return Login(
-        data.get(USERNAME, b""), Sealed(password) if password else None, bool(foreign_writers(manifest, "data", (PASSWORD,)))
+        data.get(USERNAME, b""),
+        Sealed(password) if password else None,
+        bool(foreign_writers(manifest, "data", (PASSWORD,))),
     )
 
 
@@ -85,7 +87,9 @@ def _generated(asked: Asked, wanted: GeneratedPassword, binding: Claim | None) -
     if isinstance(held, Unknown):
         return waiting(NAME, held.reason, held.message, known=False)
     if isinstance(held, Taken):
-        return refused(NAME, "NameTaken", f"Secret {ref.name}, where the login goes, belongs to {held.by}; rename or delete it")
+        return refused(
+            NAME, "NameTaken", f"Secret {ref.name}, where the login goes, belongs to {held.by}; rename or delete it"
+        )
     if isinstance(binding, Unknown):
         return waiting(NAME, binding.reason, binding.message, known=False)
     copy = _copy_in(binding)
@@ -116,13 +120,15 @@ def _kept(asked: Asked, target: Target, held: Ours, wanted: GeneratedPassword, c
     login = held.entry.project(LOGIN)
     if login.password is None or (login.tampered and copy is not None and login.password != copy):
         if copy is not None:
-            return _restore(asked, target, wanted, copy, "the password was changed or removed; it is restored from the binding")
+            return _restore(asked, target, wanted, copy, "the password was changed or removed; the binding restores it")
         return _lost(_status(target, held), target)
     status = _status(target, held)
     good = Login(wanted.username.encode(), login.password)
     if login.username == good.username and not marks_differ(held, *asked.marks()):
         return in_place(NAME, found=good, status=status)
-    action = _write(asked, target, good, "LoginChanged", "the user name, a label or an annotation differs", notable=False)
+    action = _write(
+        asked, target, good, "LoginChanged", "the user name, a label or an annotation differs", notable=False
+    )
     return pending(NAME, action, asked.world.failure(ID), found=good, status=status)
 
 
@@ -139,8 +145,8 @@ def _write(asked: Asked, target: Target, login: Login, reason: str, message: str
 
 def _lost(status: Mapping[str, Any], target: Target) -> Part:
     message = (
-        f"the generated password is gone from Secret {target.ref.name} and from the binding. Restore one of them from a backup, "
-        f"or set the password anew at the server and write it as username and password into Secret {target.ref.name}; "
+        f"the generated password is gone from Secret {target.ref.name} and from the binding. Restore one of them from "
+        f"a backup, or set the password anew at the server and write it as username and password into Secret {target.ref.name}; "
         "a fresh one is never made, because the server would not know it"
     )
     part = waiting(NAME, "PasswordLost", message)

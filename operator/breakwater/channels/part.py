@@ -73,7 +73,9 @@ class Part:
     found: Any = None
 
 
-def in_place(name: str, *, found: Any = None, due: datetime | None = None, status: Mapping[str, Any] | None = None) -> Part:
+def in_place(
+    name: str, *, found: Any = None, due: datetime | None = None, status: Mapping[str, Any] | None = None
+) -> Part:
     """Nothing to do."""
     return Part(true(name, "InPlace"), due=due, status=status or {}, found=found)
 

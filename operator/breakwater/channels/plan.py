@@ -40,7 +40,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     if spec is None:
         return _refuse(declared.value, false("Accepted", "InvalidSpec", declared.value.fault), now)
     if spec.rotation_schedule_ref is not None:
-        message = "spec.rotationScheduleRef is not served by this version, which renews at two thirds of the lifetime; remove it"
+        message = "spec.rotationScheduleRef is not served by this version, which renews at two thirds; remove it"
         return _refuse(declared.value, false("Accepted", "NotSupported", message), now)
     return _plan(Asked(subject, declared.value, spec, world, now))
 
@@ -69,7 +69,12 @@ def _plan(asked: Asked) -> Plan:
 
 def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
     """Every Secret of the channel that a workload might mount, as status names them."""
-    names = {entry["secretName"] for part in parts for entry in part.status.get("certificates", ()) if entry.get("secretName")}
+    names = {
+        entry["secretName"]
+        for part in parts
+        for entry in part.status.get("certificates", ())
+        if entry.get("secretName")
+    }
     names |= {entry["secretName"] for part in parts for entry in part.status.get("credentials", ())}
     return tuple(sorted(names | {name for name in (binding_name(asked),) if name}))
 
@@ -110,7 +115,9 @@ def _status(
         conditions.append(true("Stalled", stalled.condition.reason, stalled.condition.message))
     status: dict[str, Any] = {
         "observedGeneration": asked.declared.generation,
-        "conditions": written(conditions, asked.declared.status.get("conditions"), asked.declared.generation, asked.now),
+        "conditions": written(
+            conditions, asked.declared.status.get("conditions"), asked.declared.generation, asked.now
+        ),
     }
     for key, name in (("certificates", "use"), ("credentials", "name")):
         entries = _remembering(asked, parts, key, name)
@@ -143,8 +150,14 @@ def _declared_names(asked: Asked) -> set[str]:
 
 def _refuse(declared: Declared[CommunicationChannelSpec], refusal: Condition, now: datetime) -> Plan:
     """Nothing can be done for it; what was made stays, and what status remembers of it."""
-    conditions = [refusal, false("Ready", refusal.reason, refusal.message), unknown("Secured", refusal.reason, refusal.message)]
-    remembered = {key: value for key, value in declared.status.items() if key not in ("conditions", "observedGeneration")}
+    conditions = [
+        refusal,
+        false("Ready", refusal.reason, refusal.message),
+        unknown("Secured", refusal.reason, refusal.message),
+    ]
+    remembered = {
+        key: value for key, value in declared.status.items() if key not in ("conditions", "observedGeneration")
+    }
     status = {
         "observedGeneration": declared.generation,
         "conditions": written(conditions, declared.status.get("conditions"), declared.generation, now),

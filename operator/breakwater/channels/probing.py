@@ -20,6 +20,8 @@ def _node_addresses(manifest: Manifest) -> frozenset[str]:
 
 
 NODE_ADDRESSES: Projection[frozenset[str]] = Projection("node-addresses", _node_addresses)
+
+
 def _cluster_ips(manifest: Manifest) -> frozenset[str]:
     return frozenset((manifest.get("spec") or {}).get("clusterIPs") or ())
 

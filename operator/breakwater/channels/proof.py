@@ -131,7 +131,10 @@ def _half(item: Measurement) -> datetime:
 
 
 def _turn(item: Measurement, now: datetime) -> datetime:
-    return next((instant for instant in (_half(item), item.valid_until) if instant > now), now + (item.valid_until - item.time) / 2)
+    return next(
+        (instant for instant in (_half(item), item.valid_until) if instant > now),
+        now + (item.valid_until - item.time) / 2,
+    )
 
 
 def _proven(wanted: tuple[Measure, ...], valid: Mapping[str, Measurement]) -> Condition:

@@ -53,8 +53,8 @@ def _claimed(asked: Asked, certificate: ServerCertificate, authority: Authority)
         return waiting(NAME, held.reason, held.message, known=False)
     if isinstance(held, Taken):
         message = (
-            f"spec.encryption.serverCertificate.secretName: Secret {target.name} belongs to {held.by}; name another, or use "
-            "existingSecretRef to have it watched"
+            f"spec.encryption.serverCertificate.secretName: Secret {target.name} belongs to {held.by}; name another, "
+            "or use existingSecretRef to have it watched"
         )
         return refused(NAME, "NameTaken", message)
     request = LeafRequest(
@@ -82,13 +82,26 @@ def _kept(asked: Asked, target: Target, held: Ours, wanted: Wanted) -> Part:
     entries = {CERTIFICATE: pair.certificate, TRUST: wanted.authority.bundle}
     parts = Known.of(entries | ({PRIVATE_KEY: pair.key} if pair.key else {}))
     action = secret_action(
-        ID, target, (parts,), TLS_SECRET, marks, reason="TrustOrMarksChanged", message="trust, labels or annotations differ"
+        ID,
+        target,
+        (parts,),
+        TLS_SECRET,
+        marks,
+        reason="TrustOrMarksChanged",
+        message="trust, labels or annotations differ",
     )
     return pending(NAME, action, asked.world.failure(ID), due=due, status=status, found=pair)
 
 
 def _new(
-    asked: Asked, target: Target, wanted: Wanted, pair: KeyPairView | None, reason: str, message: str, *, notable: bool = False
+    asked: Asked,
+    target: Target,
+    wanted: Wanted,
+    pair: KeyPairView | None,
+    reason: str,
+    message: str,
+    *,
+    notable: bool = False,
 ) -> Part:
     generation = next_generation(Usage.SERVER, pair, asked.declared.status)
     action = secret_action(

@@ -15,7 +15,9 @@ def strays(asked: Asked, kept: frozenset[str]) -> tuple[Action, ...]:
     if not isinstance(owned, Present):
         return ()
     return tuple(
-        _leave(ref, mark) for ref, mark in owned.value if ref.name not in kept and not mark.deleting and not mark.released
+        _leave(ref, mark)
+        for ref, mark in owned.value
+        if ref.name not in kept and not mark.deleting and not mark.released
     )
 
 
@@ -23,7 +25,12 @@ def _leave(ref: Ref, mark: Mark) -> Action:
     message = f"the channel does not declare Secret {ref.name} any more"
     if mark.deletes:
         return DeleteObject(
-            id=f"delete:{ref.name}", target=ref, reason="NotDeclared", message=message, replaces=mark.version, takes_away=True
+            id=f"delete:{ref.name}",
+            target=ref,
+            reason="NotDeclared",
+            message=message,
+            replaces=mark.version,
+            takes_away=True,
         )
     return RelabelSecret(
         id=f"release:{ref.name}",

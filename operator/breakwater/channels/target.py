@@ -64,7 +64,9 @@ def _slice(manifest: Manifest) -> SliceFacts:
         for endpoint in manifest.get("endpoints") or ()
         if _is_ready_pod(endpoint)
     )
-    ports = tuple((str(port.get("name") or ""), int(port["port"])) for port in manifest.get("ports") or () if port.get("port"))
+    ports = tuple(
+        (str(port.get("name") or ""), int(port["port"])) for port in manifest.get("ports") or () if port.get("port")
+    )
     return SliceFacts((manifest["metadata"].get("labels") or {}).get(SERVICE_NAME, ""), endpoints, ports)
 
 
@@ -131,7 +133,9 @@ def _pods(asked: Asked, service: str, facts: ServiceFacts, port: int) -> Destina
     names = [name for number, name in facts.ports if number == port]
     if not names:
         known = ", ".join(str(number) for number, _ in facts.ports) or "none"
-        return NoDestination("PortNotFound", f"spec.endpoint.port: Service {service} has no port {port} (it has: {known})")
+        return NoDestination(
+            "PortNotFound", f"spec.endpoint.port: Service {service} has no port {port} (it has: {known})"
+        )
     slices = asked.world.select(ENDPOINT_SLICE, SLICE_FACTS, selector=_OfService(service), namespace=asked.namespace)
     if isinstance(slices, Unknown):
         return NoDestination(slices.reason, slices.message)
@@ -139,7 +143,9 @@ def _pods(asked: Asked, service: str, facts: ServiceFacts, port: int) -> Destina
     addresses = sorted({address for item in found for address in _proven(asked, item)})
     ports = {number for item in found for name, number in item.ports if name == names[0]}
     if not addresses or not ports:
-        return NoDestination("NoEndpoints", f"Service {service} has no ready pods in namespace {asked.namespace}; start them")
+        return NoDestination(
+            "NoEndpoints", f"Service {service} has no ready pods in namespace {asked.namespace}; start them"
+        )
     return Destination(Addresses(tuple(addresses[:MOST_ADDRESSES]), asked.spec.endpoint.host), min(ports))
 
 

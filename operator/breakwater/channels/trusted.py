@@ -41,7 +41,9 @@ def _decoded(data: object) -> dict[str, bytes]:
 
 
 CONFIG_DATA: Projection[Mapping[str, bytes]] = Projection("config-data", _texts)
-SECRET_DATA: Projection[Mapping[str, bytes]] = Projection("secret-data", lambda manifest: _decoded(manifest.get("data")))
+SECRET_DATA: Projection[Mapping[str, bytes]] = Projection(
+    "secret-data", lambda manifest: _decoded(manifest.get("data"))
+)
 
 
 def trust_part(asked: Asked) -> Part:

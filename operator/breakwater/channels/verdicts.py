@@ -1,4 +1,4 @@
-"""The verdicts that make up Secured (BPM guideline: channels are secured by authenticated and authorized access and encryption)."""
+"""The verdicts that make up Secured (BPM-001: authenticated and authorized access, combined with encryption)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def authenticated(asked: Asked, evidence: Proof) -> Condition:
         return unknown("Authenticated", "NotMeasured", "a login with name and password is not measured by this version")
     seen = evidence.seen.get(NegativeKind.NO_CLIENT_CERTIFICATE.value)
     if seen is None:
-        return unknown("Authenticated", "NotMeasured", "whether clients without certificate are refused is not measured")
+        return unknown(
+            "Authenticated", "NotMeasured", "whether clients without certificate are refused is not measured"
+        )
     if seen.result is Result.HOLDS:
         return true("Authenticated", seen.reason, seen.message)
     build = false if seen.result is Result.FAILS else unknown

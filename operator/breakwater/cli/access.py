@@ -20,7 +20,9 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--kubeconfig and --context, as kubectl has them."""
     file = click.Path(exists=True, dir_okay=False, path_type=Path)
     command = click.option("--context", help="Context of the kubeconfig.")(command)
-    return click.option("--kubeconfig", type=file, envvar="KUBECONFIG", help="Defaults to $KUBECONFIG or ~/.kube/config.")(command)
+    return click.option(
+        "--kubeconfig", type=file, envvar="KUBECONFIG", help="Defaults to $KUBECONFIG or ~/.kube/config."
+    )(command)
 
 
 def ask(kubeconfig: Path | None, context: str | None, question: Callable[[Client], Awaitable[T]]) -> T:

@@ -36,11 +36,17 @@ class _Networks(click.ParamType[Network]):
 
 
 @click.command()
-@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instead of the pod's account.")
+@click.option(
+    "--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instead of the pod's account."
+)
 @click.option("--context", help="Context of the kubeconfig.")
-@click.option("--operator-namespace", default="breakwater-system", show_default=True, help="Where the authorities' keys live.")
+@click.option(
+    "--operator-namespace", default="breakwater-system", show_default=True, help="Where the authorities' keys live."
+)
 @click.option("--namespace", "namespaces", multiple=True, help="Serve only this namespace; may be repeated.")
-@click.option("--mode", type=click.Choice([mode.value for mode in Mode]), default="Enforce", show_default=True, help="Ceiling.")
+@click.option(
+    "--mode", type=click.Choice([mode.value for mode in Mode]), default="Enforce", show_default=True, help="Ceiling."
+)
 @click.option("--cluster-domain", default="cluster.local", show_default=True, help="DNS suffix of Services.")
 @click.option(
     "--probe-allow",
@@ -48,11 +54,19 @@ class _Networks(click.ParamType[Network]):
     multiple=True,
     help="Network that probes may reach besides the pods of a channel's own namespace; may be repeated.",
 )
-@click.option("--identity", default=lambda: f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", help="Unique among the replicas.")
+@click.option(
+    "--identity", default=lambda: f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", help="Unique among the replicas."
+)
 @click.option("--lease-duration", type=click.IntRange(3, 300), default=15, show_default=True, help="Seconds.")
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="Address of /metrics, /healthz and /readyz.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
-@click.option("--log-format", type=click.Choice(["json", "plain"]), default=lambda: "plain" if sys.stderr.isatty() else "json")
+@click.option(
+    "--listen", default="127.0.0.1:8080", show_default=True, help="Address of /metrics, /healthz and /readyz."
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+@click.option(
+    "--log-format", type=click.Choice(["json", "plain"]), default=lambda: "plain" if sys.stderr.isatty() else "json"
+)
 def run(**given: object) -> None:
     """Run the operator until it is told to stop; any other end is an error."""
     logs.configure(str(given["log_level"]), as_json=given["log_format"] == "json")

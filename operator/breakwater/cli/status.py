@@ -40,7 +40,11 @@ def table(kind: str, found: Sequence[Manifest]) -> Iterable[str]:
     if not found:
         yield "  none"
         return
-    names = ["Accepted", "Ready"] if kind == "CertificateAuthority" else ["Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"]
+    names = (
+        ["Accepted", "Ready"]
+        if kind == "CertificateAuthority"
+        else ["Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"]
+    )
     header = ["NAME", *(name.upper() for name in names), "WHY"]
     rows = [[_name(item), *(_state(item, name) for name in names), _why(item)] for item in found]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]

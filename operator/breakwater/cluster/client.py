@@ -150,7 +150,9 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silence)
         url = self._login.server + path
         try:
-            async with self._session.get(url, params=query, headers=await self._headers(accept), timeout=timeout) as response:
+            async with self._session.get(
+                url, params=query, headers=await self._headers(accept), timeout=timeout
+            ) as response:
                 if response.status >= 300:
                     raise _error_of(response, await response.read())
                 yield _events(response.content)

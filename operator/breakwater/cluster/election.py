@@ -44,7 +44,9 @@ class LeaseLostError(Exception):
 class Election:
     """Acquires and keeps the Lease."""
 
-    def __init__(self, writer: Writer, ref: Ref, identity: str, times: LeaseTimes, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, writer: Writer, ref: Ref, identity: str, times: LeaseTimes, monotonic: Callable[[], float]
+    ) -> None:
         self._writer = writer
         self._ref = ref
         self._identity = identity

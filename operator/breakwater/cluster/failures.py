@@ -17,7 +17,9 @@ def failure_of(error: ApiError, target: Ref) -> Failure:
     if error.status == 409:
         return _conflict(error, target)
     if error.status == 429:
-        return Failure("TooManyRequests", f"{target}: the API server asked to wait", Ending.AT, error.retry_after or 1.0)
+        return Failure(
+            "TooManyRequests", f"{target}: the API server asked to wait", Ending.AT, error.retry_after or 1.0
+        )
     if error.status == 403:
         return _forbidden(error, target)
     if error.status == 404:
@@ -32,7 +34,9 @@ def _conflict(error: ApiError, target: Ref) -> Failure:
     managers = conflicting_managers(error)
     if managers:
         named = "; ".join(f'{field} is set by "{manager}"' for manager, field in managers)
-        return Failure("FieldConflict", f"{target}: {named}; remove it there, or set the wanted value there", Ending.STALLED)
+        return Failure(
+            "FieldConflict", f"{target}: {named}; remove it there, or set the wanted value there", Ending.STALLED
+        )
     return Failure("Conflict", f"{target}: it changed meanwhile; planning again")
 
 

@@ -13,7 +13,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from breakwater.cluster.client import JSON, METADATA_OF_LIST, METADATA_OF_ONE, ApiError, Client, collection_path, error_of_status
+from breakwater.cluster.client import (
+    JSON,
+    METADATA_OF_LIST,
+    METADATA_OF_ONE,
+    ApiError,
+    Client,
+    collection_path,
+    error_of_status,
+)
 from breakwater.cluster.inventory import Inventory, Stream
 from breakwater.kernel.reading import Manifest, Unknown
 from breakwater.kernel.references import Resource
@@ -83,7 +91,10 @@ class Informer:
         if error.status in (403, 404):
             self._lose(error)
             version = None
-        log.warning("watch interrupted", extra={"resource": str(self._feed.resource), "scope": self._feed.scope, "error": str(error)})
+        log.warning(
+            "watch interrupted",
+            extra={"resource": str(self._feed.resource), "scope": self._feed.scope, "error": str(error)},
+        )
         await self._pause(error.retry_after)
         return version
 
@@ -166,7 +177,9 @@ def metadata_reduced(manifest: Manifest) -> Manifest:
     """Metadata without what could hold data: annotations of others, last-applied among them, are dropped."""
     metadata = manifest["metadata"]
     kept: dict[str, Any] = {
-        key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp", "creationTimestamp") if key in metadata
+        key: metadata[key]
+        for key in ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp", "creationTimestamp")
+        if key in metadata
     }
     labels = _of_house(metadata.get("labels"))
     if labels:
@@ -180,11 +193,15 @@ def metadata_reduced(manifest: Manifest) -> Manifest:
 
 
 def _of_house(pairs: Mapping[str, str] | None) -> dict[str, str]:
-    return {key: value for key, value in (pairs or {}).items() if "breakwater.dev/" in key or key == "app.kubernetes.io/managed-by"}
+    return {
+        key: value
+        for key, value in (pairs or {}).items()
+        if "breakwater.dev/" in key or key == "app.kubernetes.io/managed-by"
+    }
 
 
 def folded(fields: object, *, details: bool) -> list[dict[str, Any]]:
-    """managedFields reduced to who wrote by which operation; `details` keeps which fields."""
+    """ManagedFields reduced to who wrote by which operation; `details` keeps which fields."""
     kept = ("manager", "operation", "subresource", "fieldsV1") if details else ("manager", "operation")
     items = fields if isinstance(fields, list) else []
     return [{key: item[key] for key in kept if key in item} for item in items]

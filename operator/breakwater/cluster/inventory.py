@@ -7,7 +7,8 @@ name when a plan asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -166,7 +167,7 @@ class Inventory:
         """A version of an object, from an event, a list or the answer to a write of ours."""
         ref = ref_of(resource, manifest)
         entry = Entry.of(manifest)
-        with _Changing(self, ref):
+        with self._changing(ref):
             if stream is Stream.METADATA:
                 self._metadata[resource].put(ref, entry)
                 self._refresh(ref, entry)
@@ -179,7 +180,7 @@ class Inventory:
         """The end of an object, or (of the labelled stream) of our label on it."""
         ref = ref_of(resource, manifest)
         entry = Entry.of(manifest)
-        with _Changing(self, ref):
+        with self._changing(ref):
             self._stores(resource, stream).drop(ref, entry.uid, entry.version)
             if stream is Stream.METADATA:
                 self._fetched.pop(ref, None)
@@ -192,7 +193,7 @@ class Inventory:
                 store = self._stores(ref.resource, stream)
                 held = store.entry(ref)
                 if held is not None and held.uid == uid:
-                    with _Changing(self, ref):
+                    with self._changing(ref):
                         store.drop(ref, uid, held.version)
 
     def listed(
@@ -211,7 +212,7 @@ class Inventory:
         """These are all objects of a scope at that version; the rest is forgotten and the scope is known."""
         store = self._stores(resource, stream)
         for ref, entry in store.missing(scope, names, version):
-            with _Changing(self, ref):
+            with self._changing(ref):
                 store.drop(ref, entry.uid, entry.version)
         self._close(resource, scope, None, stream)
 
@@ -221,12 +222,12 @@ class Inventory:
 
     def fetched(self, ref: Ref, result: Entry | Unknown) -> None:
         """The answer to a read of a foreign object by name."""
-        with _Changing(self, ref):
+        with self._changing(ref):
             self._fetched[ref] = result
 
     def refetch(self, ref: Ref) -> None:
         """Forget the answer to a read by name, so that it is asked for again."""
-        with _Changing(self, ref):
+        with self._changing(ref):
             self._fetched.pop(ref, None)
         self.listener.wanted(ref)
 
@@ -280,31 +281,20 @@ class Inventory:
         if self._stores(resource, stream).close(scope, gap):
             self.listener.known(resource)
 
+    @contextmanager
+    def _changing(self, ref: Ref) -> Iterator[None]:
+        """Compare the object before and after, and tell the listener if it differs."""
+        before, metadata_before = self._peek(ref), self.metadata(ref)
+        yield
+        change = Change(ref, before, self._peek(ref), metadata_before, self.metadata(ref))
+        if change.before != change.after or change.metadata_before != change.metadata_after:
+            self._notify(change)
+
     def _notify(self, change: Change) -> None:
         if change.before != change.after:
             for index, keys in self._indexes.update(change.ref, change.before, change.after):
                 self.listener.indexed(index, keys)
         self.listener.changed(change)
-
-
-class _Changing:
-    """Compares an object before and after, and tells the listener if it differs."""
-
-    def __init__(self, inventory: Inventory, ref: Ref) -> None:
-        self._inventory = inventory
-        self._ref = ref
-
-    def __enter__(self) -> None:
-        self._before = self._inventory._peek(self._ref)  # noqa: SLF001 - the other half of one class
-        self._metadata_before = self._inventory.metadata(self._ref)
-
-    def __exit__(self, *error: object) -> None:
-        inventory, ref = self._inventory, self._ref
-        change = Change(
-            ref, self._before, inventory._peek(ref), self._metadata_before, inventory.metadata(ref)  # noqa: SLF001
-        )
-        if change.before != change.after or change.metadata_before != change.metadata_after:
-            inventory._notify(change)  # noqa: SLF001
 
 
 def ref_of(resource: Resource, manifest: Manifest) -> Ref:

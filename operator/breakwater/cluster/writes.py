@@ -62,11 +62,10 @@ class Writer:
 
 def conflicting_managers(error: ApiError) -> tuple[tuple[str, str], ...]:
     """The (manager, field) pairs that a refused apply names."""
-    pairs = []
-    for cause in error.causes:
-        if cause.get("reason") == "FieldManagerConflict":
-            pairs.append((_manager_in(str(cause.get("message", ""))), str(cause.get("field", ""))))
-    return tuple(sorted(pairs))
+    conflicts = [cause for cause in error.causes if cause.get("reason") == "FieldManagerConflict"]
+    return tuple(
+        sorted((_manager_in(str(cause.get("message", ""))), str(cause.get("field", ""))) for cause in conflicts)
+    )
 
 
 def _manager_in(message: str) -> str:

@@ -1,4 +1,4 @@
-"""What the engine is given to run: kinds of subjects, types to watch, indexes, probers. It knows none of them by name."""
+"""What the engine is given to run: kinds of subjects, types to watch, indexes, probers; none is known by name."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SubjectKind:
     name: str
     plan: PlanFunction
     resource: Resource | None = None
-    seed: Callable[[Manifest], Iterable[Measurement]] = lambda manifest: ()
+    seed: Callable[[Manifest], Iterable[Measurement]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)

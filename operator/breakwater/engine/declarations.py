@@ -29,7 +29,12 @@ class Declarations:
     """Keeps the inventory true for the kinds that kopf watches."""
 
     def __init__(
-        self, client: Client, writer: Writer, inventory: Inventory, resources: Iterable[Resource], scopes: tuple[str, ...]
+        self,
+        client: Client,
+        writer: Writer,
+        inventory: Inventory,
+        resources: Iterable[Resource],
+        scopes: tuple[str, ...],
     ) -> None:
         self._client = client
         self._writer = writer

@@ -113,7 +113,9 @@ class Executor:
         metadata.pop("managedFields", None)
         metadata["labels"] = _edited(live.labels, action.labels)
         metadata["annotations"] = _edited(live.annotations, action.annotations)
-        answer = await self._writer.replace(action.target, _complete(action.target, {**live.manifest, "metadata": metadata}))
+        answer = await self._writer.replace(
+            action.target, _complete(action.target, {**live.manifest, "metadata": metadata})
+        )
         return self._taker(action.target, answer)
 
     async def _delete(self, action: DeleteObject) -> Callable[[], None]:
@@ -128,7 +130,9 @@ class Executor:
             return
         definition = await self._writer.read(definition_of(declaration.resource))
         if definition is None or "deletionTimestamp" in definition["metadata"]:
-            raise _RefusedError(Failure("KindNotServed", f"{declaration.resource} is not served; nothing is taken away"))
+            raise _RefusedError(
+                Failure("KindNotServed", f"{declaration.resource} is not served; nothing is taken away")
+            )
         if await self._writer.read(declaration) is not None:
             raise _RefusedError(Failure("DeclarationExists", f"{declaration} exists after all; nothing is taken away"))
 
@@ -158,8 +162,8 @@ def _contested(ref: Ref, contest: Contest, fields: tuple[tuple[str, str], ...]) 
     named = ", ".join(sorted({field for manager, field in fields if manager == contest.manager}))
     return Failure(
         "Contested",
-        f'{ref}: "{contest.manager}" keeps changing {named or "fields"} that Breakwater owns; taken back {contest.takes} '
-        f"times in ten minutes and left alone now. Remove them from what {contest.manager} applies",
+        f'{ref}: "{contest.manager}" keeps changing {named or "fields"} that Breakwater owns; taken back '
+        f"{contest.takes} times in ten minutes and left alone now. Remove them from what {contest.manager} applies",
         Ending.STALLED,
     )
 
@@ -202,4 +206,9 @@ def _edited(pairs: Mapping[str, str], changes: Mapping[str, str | None]) -> dict
 
 
 def _told(action: Action) -> dict[str, str]:
-    return {"action": type(action).__name__, "target": str(action.target), "reason": action.reason, "why": action.message}
+    return {
+        "action": type(action).__name__,
+        "target": str(action.target),
+        "reason": action.reason,
+        "why": action.message,
+    }

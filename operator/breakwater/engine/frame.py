@@ -7,7 +7,7 @@ from; then the process ends, and Kubernetes starts another.
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from breakwater.kernel.references import GROUP, Resource
 
 log = logging.getLogger(__name__)
 
-CREDENTIALS_FOR = datetime.timedelta(minutes=10)
+CREDENTIALS_FOR = dt.timedelta(minutes=10)
 # Kopf removes its finalizer from every object it sees; the default name is that of every other kopf operator.
 FINALIZER = f"{GROUP}/never-used"
 WATCH_SECONDS = 40
@@ -120,5 +120,5 @@ async def _connection(login: Login) -> kopf.ConnectionInfo:
         token=authorization.split(" ", 1)[1] if authorization else None,
         certificate_path=configuration.cert_file,
         private_key_path=configuration.key_file,
-        expiration=datetime.datetime.now(datetime.UTC) + CREDENTIALS_FOR,
+        expiration=dt.datetime.now(dt.UTC) + CREDENTIALS_FOR,
     )

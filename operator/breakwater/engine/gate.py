@@ -48,7 +48,7 @@ class PruneGate:
 
     async def run(self, settled: Callable[[], bool]) -> None:
         """Judge twice a second, until cancelled."""
-        while not settled():
+        while not settled():  # noqa: ASYNC110 - asked at start only; an event would have to be kept for ever
             await asyncio.sleep(TICK)
         while True:
             asked = self._judge()
@@ -129,8 +129,8 @@ class PruneGate:
             return
         name = token(asked)
         note = (
-            f"{len(asked)} declarations vanished at once, or with their definition; nothing of theirs is deleted or released. "
-            f"If that is meant: kubectl annotate --overwrite namespace {self._inventory.settings.namespace} {CONFIRM}={name}"
+            f"{len(asked)} declarations vanished at once, or with their definition; nothing of theirs is deleted or "
+            f"released. If that is meant: kubectl annotate --overwrite namespace {self._home().name} {CONFIRM}={name}"
         )
         if name != self._asked:
             self._asked = name

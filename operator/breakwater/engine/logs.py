@@ -9,7 +9,14 @@ from typing import Any
 
 import orjson
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "settings", "k8s_skip", "k8s_ref"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "settings",
+    "k8s_skip",
+    "k8s_ref",
+}
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -38,7 +45,8 @@ class PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, with its extra as key=value."""
         extra = " ".join(f"{key}={value}" for key, value in _extra(record).items())
-        line = f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S} {record.levelname:7} {record.getMessage()} {extra}".rstrip()
+        at = datetime.fromtimestamp(record.created, UTC)
+        line = f"{at:%H:%M:%S} {record.levelname:7} {record.getMessage()} {extra}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

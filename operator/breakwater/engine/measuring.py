@@ -1,7 +1,7 @@
 """Keeps measurements fresh: each on its own interval, many at once, none of them in a worker's way.
 
-What does not hold is measured again sooner, ever more slowly up to its interval: a server that comes up is proven within
-seconds, one that stays down is not pestered.
+What does not hold is measured again sooner, ever more slowly up to its interval: a server that comes up is proven
+within seconds, one that stays down is not pestered.
 """
 
 from __future__ import annotations

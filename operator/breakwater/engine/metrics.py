@@ -19,7 +19,10 @@ class Metrics:
             registry=self.registry,
         )
         self.actions = Counter(
-            "breakwater_actions", "Writes by what became of them.", ["action", "reason", "outcome"], registry=self.registry
+            "breakwater_actions",
+            "Writes by what became of them.",
+            ["action", "reason", "outcome"],
+            registry=self.registry,
         )
         self.bugs = Counter("breakwater_bugs", "Exceptions that nobody expected.", ["kind"], registry=self.registry)
         self.status_writes = Counter("breakwater_status_writes", "Status updates.", ["kind"], registry=self.registry)
@@ -32,8 +35,12 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
-        self.vanished = Gauge("breakwater_vanished_declarations", "Declarations gone, objects left.", registry=self.registry)
-        self.mass_deletion = Gauge("breakwater_mass_deletion", "1 while a mass deletion waits to be confirmed.", registry=self.registry)
+        self.vanished = Gauge(
+            "breakwater_vanished_declarations", "Declarations gone, objects left.", registry=self.registry
+        )
+        self.mass_deletion = Gauge(
+            "breakwater_mass_deletion", "1 while a mass deletion waits to be confirmed.", registry=self.registry
+        )
         self.leading = Gauge("breakwater_leading", "1 on the instance that acts.", registry=self.registry)
         self.measured = Gauge(
             "breakwater_measurement_timestamp_seconds",

@@ -96,7 +96,16 @@ class Operator:
         self._fetcher = Fetcher(writer, self._inventory, self._reads)
         executor = Executor(writer, self._inventory, self._metrics, _now)
         self._reconciler = Reconciler(
-            catalogue, self._inventory, self._reads, self._queue, writer, executor, self._measuring, events, self._metrics, _now
+            catalogue,
+            self._inventory,
+            self._reads,
+            self._queue,
+            writer,
+            executor,
+            self._measuring,
+            events,
+            self._metrics,
+            _now,
         )
         self._gate = PruneGate(catalogue, self._inventory, self._reads, events, self._metrics, _now)
         self._informers = [Informer(self._client, self._inventory, feed) for feed in _feeds(catalogue, scopes)]
@@ -135,7 +144,13 @@ class Operator:
         self._leading = True
         self._metrics.leading.set(1)
         self._seed()
-        _spawn(group, self._election.keep(), self._queue.keep_time(), self._fetcher.run(), *(self._work() for _ in range(WORKERS)))
+        _spawn(
+            group,
+            self._election.keep(),
+            self._queue.keep_time(),
+            self._fetcher.run(),
+            *(self._work() for _ in range(WORKERS)),
+        )
         await self._gate.run(lambda: self._queue.is_drained)
 
     async def _work(self) -> None:
@@ -153,11 +168,13 @@ class Operator:
                 self._measuring.seed(Subject(kind.name, ref.namespace, ref.name), kind.seed(entry.manifest))
 
     async def _until_synced(self, resources: list[Resource]) -> None:
-        while not all(self._inventory.synced(resource) for resource in resources):
+        while not all(map(self._inventory.synced, resources)):  # noqa: ASYNC110 - at start only, see engine/gate.py
             await asyncio.sleep(SYNC_TICK)
 
     def _unsynced(self) -> str | None:
-        behind = sorted(str(resource) for resource in self._inventory.resources() if not self._inventory.synced(resource))
+        behind = sorted(
+            str(resource) for resource in self._inventory.resources() if not self._inventory.synced(resource)
+        )
         return f"not listed yet: {', '.join(behind)}" if behind else None
 
     def _definition_changed(self, name: str) -> None:

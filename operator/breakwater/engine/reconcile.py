@@ -70,12 +70,14 @@ class Reconciler:
         return {subject: plan for subject, plan in self._last.items() if plan.withheld}
 
     async def reconcile(self, subject: Subject) -> None:
-        """One subject, from plan to status. Errors of ours are logged with their traceback and counted, never renamed."""
+        """One subject, from plan to status. Bugs are logged with their traceback and counted, never renamed."""
         try:
             await self._reconcile(subject)
         except ApiError as error:
             delay = self._queue.back_off(subject)
-            log.warning("not finished", extra={"subject": str(subject), "error": str(error), "again_in": round(delay, 1)})
+            log.warning(
+                "not finished", extra={"subject": str(subject), "error": str(error), "again_in": round(delay, 1)}
+            )
         except Exception:
             # The last line of defence: one subject's bug must not stop the others.
             self._metrics.bugs.labels(subject.kind).inc()
@@ -112,7 +114,7 @@ class Reconciler:
         return self._without_drops(subject, plan) if _is_transient(world) else plan
 
     def _without_drops(self, subject: Subject, plan: Plan) -> Plan:
-        """While something is about to be known, nothing is dropped and nobody is alarmed: its arrival wakes the subject."""
+        """While something is about to be known, nothing is dropped or said: its arrival wakes the subject."""
         last = self._last.get(subject)
         if last is None:
             return replace(plan, status=None)
@@ -183,7 +185,11 @@ class Reconciler:
         live = self._inventory.look_up(declaration)
         if not isinstance(live, Present) or live.value.manifest.get("status") == plan.status:
             return
-        metadata = {key: live.value.metadata[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in live.value.metadata}
+        metadata = {
+            key: live.value.metadata[key]
+            for key in ("name", "namespace", "uid", "resourceVersion")
+            if key in live.value.metadata
+        }
         manifest = {**live.value.manifest, "metadata": metadata, "status": plan.status}
         answer = await self._writer.replace_status(declaration, manifest)
         self._metrics.status_writes.labels(subject.kind).inc()
@@ -216,7 +222,11 @@ class Reconciler:
             log.warning("plan not converging", extra={"subject": str(subject), "held_seconds": HOLD_SECONDS})
 
     async def _tell(self, subject: Subject, action: Action, failure: Failure | None) -> None:
-        if failure is not None and failure.ending is Ending.AGAIN and failure.reason in ("Conflict", "Unreachable", "ServerError"):
+        if (
+            failure is not None
+            and failure.ending is Ending.AGAIN
+            and failure.reason in ("Conflict", "Unreachable", "ServerError")
+        ):
             return
         declaration = self._catalogue.declaration(subject)
         about = self._inventory.metadata(declaration) if declaration else self._inventory.metadata(action.target)
@@ -225,7 +235,9 @@ class Reconciler:
         resource = declaration.resource if declaration else action.target.resource
         reason, note = (failure.reason, failure.message) if failure else (action.reason, action.message)
         regarding: Entry = about.value
-        await self._events.tell(News(resource, regarding.manifest, failure is not None, reason, type(action).__name__, note))
+        await self._events.tell(
+            News(resource, regarding.manifest, failure is not None, reason, type(action).__name__, note)
+        )
 
 
 def _is_transient(world: World) -> bool:

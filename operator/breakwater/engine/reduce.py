@@ -10,7 +10,10 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 def made_by_us(manifest: Manifest) -> Manifest:
     """An object of ours: everything, and who wrote which fields."""
-    metadata = {**manifest["metadata"], "managedFields": folded(manifest["metadata"].get("managedFields"), details=True)}
+    metadata = {
+        **manifest["metadata"],
+        "managedFields": folded(manifest["metadata"].get("managedFields"), details=True),
+    }
     annotations = metadata.get("annotations")
     if annotations and LAST_APPLIED in annotations:
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}

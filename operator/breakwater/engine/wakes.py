@@ -178,9 +178,7 @@ def _resources(read: Read) -> tuple[Resource, ...]:
 
 
 def _shows(read: KeyRead, change: Change) -> bool:
-    before, after = (
-        (change.metadata_before, change.metadata_after) if read.metadata else (change.before, change.after)
-    )
+    before, after = (change.metadata_before, change.metadata_after) if read.metadata else (change.before, change.after)
     return _view(before, read) != _view(after, read)
 
 
@@ -198,5 +196,3 @@ def _selected(reading: Reading[Entry], read: SelectRead) -> tuple[bool, Any]:
     if not isinstance(reading, Present) or not read.selector.matches(reading.value.labels):
         return False, None
     return True, reading.value.project(read.projection)
-
-

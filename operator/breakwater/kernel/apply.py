@@ -21,7 +21,9 @@ def differs(wanted: Manifest, live: Manifest) -> bool:
 
 def _covers(live: Any, wanted: Any) -> bool:
     if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(key in live and _covers(live[key], value) for key, value in wanted.items())
+        return isinstance(live, Mapping) and all(
+            key in live and _covers(live[key], value) for key, value in wanted.items()
+        )
     if isinstance(wanted, list) and wanted and all(isinstance(item, Mapping) for item in wanted):
         return isinstance(live, list) and all(any(_covers(candidate, item) for candidate in live) for item in wanted)
     return bool(live == wanted)

@@ -63,13 +63,13 @@ def all_of(type_: str, parts: Sequence[Condition], reason: str, message: str) ->
     for status in (Status.FALSE, Status.UNKNOWN):
         for part in parts:
             if part.status is status:
-                return Condition(type_, status, part.reason, f"{part.type}: {part.message}" if part.message else part.type)
+                return Condition(
+                    type_, status, part.reason, f"{part.type}: {part.message}" if part.message else part.type
+                )
     return true(type_, reason, message)
 
 
-def written(
-    conditions: Iterable[Condition], previous: object, generation: int, now: datetime
-) -> list[dict[str, Any]]:
+def written(conditions: Iterable[Condition], previous: object, generation: int, now: datetime) -> list[dict[str, Any]]:
     """Conditions as they stand in status; `lastTransitionTime` moves only when a status does."""
     before = {item["type"]: item for item in _well_formed(previous)}
     return [_written_one(condition, before.get(condition.type), generation, now) for condition in conditions]
@@ -78,7 +78,9 @@ def written(
 def _written_one(
     condition: Condition, before: Mapping[str, Any] | None, generation: int, now: datetime
 ) -> dict[str, Any]:
-    since = before["lastTransitionTime"] if before and before.get("status") == condition.status.value else to_rfc3339(now)
+    since = (
+        before["lastTransitionTime"] if before and before.get("status") == condition.status.value else to_rfc3339(now)
+    )
     return {
         "type": condition.type,
         "status": condition.status.value,

@@ -79,8 +79,8 @@ def _refusal(asked: frozenset[Subject]) -> Permit:
     return Permit(
         granted=False,
         reason="MassDeletion",
-        message=f"{len(asked)} declarations vanished at once, or with their definition; nothing of theirs is deleted or "
-        f"released until the operator's namespace carries the annotation {CONFIRM}={token(asked)}",
+        message=f"{len(asked)} declarations vanished at once, or with their definition; nothing of theirs is deleted "
+        f"or released until the operator's namespace carries the annotation {CONFIRM}={token(asked)}",
     )
 
 

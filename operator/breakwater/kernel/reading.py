@@ -95,6 +95,3 @@ class Entry:
 def project(reading: Reading[Entry], projection: Projection[T]) -> Reading[T]:
     """Carry a projection into a reading."""
     return Present(reading.value.project(projection)) if isinstance(reading, Present) else reading
-
-
-

@@ -74,7 +74,9 @@ ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointsl
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 STATEFUL_SET = Resource("apps", "v1", "StatefulSet", "statefulsets")
 DAEMON_SET = Resource("apps", "v1", "DaemonSet", "daemonsets")
-CLUSTER_TRUST_BUNDLE = Resource("certificates.k8s.io", "v1", "ClusterTrustBundle", "clustertrustbundles", namespaced=False)
+CLUSTER_TRUST_BUNDLE = Resource(
+    "certificates.k8s.io", "v1", "ClusterTrustBundle", "clustertrustbundles", namespaced=False
+)
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )

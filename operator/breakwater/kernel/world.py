@@ -137,7 +137,12 @@ class World:
         return self._record(KeyRead(ref, projection, metadata=True), project(self._source.metadata(ref), projection))
 
     def select(
-        self, resource: Resource, projection: Projection[T], *, selector: Selector = EVERYTHING, namespace: str | None = None
+        self,
+        resource: Resource,
+        projection: Projection[T],
+        *,
+        selector: Selector = EVERYTHING,
+        namespace: str | None = None,
     ) -> Reading[tuple[tuple[Ref, T], ...]]:
         """The objects that a selector means, sorted by namespace and name."""
         read = SelectRead(resource, namespace, selector, projection)

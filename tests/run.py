@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def counted(report: Path) -> tuple[int, int, int]:
     """Passed, failed and skipped, from pytest's own report; a missing report is one failure."""
     if not report.exists():
         return 0, 1, 0
-    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))  # noqa: S314 - written by pytest just now
+    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - written by pytest just now
     total, bad, skipped = (
         sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "skipped")
     )
@@ -82,9 +82,8 @@ def main() -> int:
     outcomes = {layer.name: run(layer) for layer in LAYERS}
     print()
     for name, outcome in outcomes.items():
-        print(
-            f"{name:8} {outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped, {outcome.seconds:.0f} s"
-        )
+        counts = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
+        print(f"{name:8} {counts}, {outcome.seconds:.0f} s")
     passed, failed, skipped = (
         sum(getattr(item, key) for item in outcomes.values()) for key in ("passed", "failed", "skipped")
     )

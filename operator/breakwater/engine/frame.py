@@ -7,25 +7,29 @@ from; then the process ends, and Kubernetes starts another.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import kopf
 
 from breakwater.cluster.client import Login
+from breakwater.cluster.patience import Patience
 from breakwater.kernel.reading import Manifest
-from breakwater.kernel.references import GROUP, Resource
+from breakwater.kernel.references import GROUP, VERSION, Resource
 
 log = logging.getLogger(__name__)
 
-CREDENTIALS_FOR = dt.timedelta(minutes=10)
 # Kopf removes its finalizer from every object it sees; the default name is that of every other kopf operator.
 FINALIZER = f"{GROUP}/never-used"
 WATCH_SECONDS = 40
 SILENCE = 50
+BEAT = 1.0
+LONGEST_PAUSE = 30.0
+# Each watch is asked for again at least every SILENCE seconds, and refused ones much more often.
+LONGEST_IDLE = 3.0 * SILENCE
 
 Feed = Callable[[str, str | None, Manifest], None]
 
@@ -35,6 +39,8 @@ class Frame:
 
     def __init__(self, login: Login, resources: Iterable[Resource], namespaces: tuple[str, ...], feed: Feed) -> None:
         self._login = login
+        self._patience = Patience(login, insist=f"/apis/{GROUP}/{VERSION}/")
+        self._beaten = time.monotonic()
         self._namespaces = namespaces
         self._feed = feed
         self._loop = asyncio.get_running_loop()
@@ -46,7 +52,20 @@ class Frame:
 
     def start(self) -> None:
         """Start kopf."""
+        self._beaten = time.monotonic()
         self._thread.start()
+
+    def fault(self) -> str | None:
+        """What is wrong with kopf, for /healthz; None while it has not been started."""
+        if self._thread.ident is None:
+            return None
+        if not self._thread.is_alive():
+            return "kopf has ended"
+        if time.monotonic() - self._beaten > LONGEST_PAUSE:
+            return "kopf's event loop hangs"
+        if self._patience.idle() > LONGEST_IDLE:
+            return "kopf has not asked for its watches any more"
+        return None
 
     async def ended(self) -> None:
         """Wait for kopf's end.
@@ -59,7 +78,8 @@ class Frame:
     async def stop(self) -> None:
         """Stop kopf by its flag; cancelling it would have it kill our process later."""
         self._stop.set()
-        await asyncio.to_thread(self._thread.join, 10)
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, 10)
 
     def _declare(self, resources: Iterable[Resource]) -> None:
         registry = self._registry
@@ -69,8 +89,8 @@ class Frame:
             _configure(settings)
 
         @kopf.on.login(registry=registry)
-        async def login(**_: Any) -> kopf.ConnectionInfo:
-            return await _connection(self._login)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(self._login.server, aiohttp_session=self._patience.session("breakwater/kopf"))
 
         for resource in resources:
 
@@ -96,7 +116,17 @@ class Frame:
 
     async def _operate(self) -> None:
         scope: dict[str, Any] = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
-        await kopf.operator(registry=self._registry, standalone=True, stop_flag=self._stop, **scope)
+        # Kopf cancels what is younger than itself, so the pulse comes first.
+        pulse = asyncio.create_task(self._beat())
+        try:
+            await kopf.operator(registry=self._registry, standalone=True, stop_flag=self._stop, **scope)
+        finally:
+            pulse.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            self._beaten = time.monotonic()
+            await asyncio.sleep(BEAT)
 
 
 def _configure(settings: kopf.OperatorSettings) -> None:
@@ -105,20 +135,5 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.process.ultimate_exiting_timeout = None
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.inactivity_timeout = SILENCE
-    settings.networking.enforce_retry_after = True
-    settings.networking.error_backoffs = [1, 1, 2, 3, 5, 8, 13, 21, 30, 30]
-
-
-async def _connection(login: Login) -> kopf.ConnectionInfo:
-    configuration = login.configuration
-    authorization = await login.authorization()
-    # The expiry makes kopf ask again: it would otherwise keep a token for ever, and die of one refused request.
-    return kopf.ConnectionInfo(
-        server=login.server,
-        ca_path=configuration.ssl_ca_cert,
-        insecure=not configuration.verify_ssl,
-        token=authorization.split(" ", 1)[1] if authorization else None,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        expiration=dt.datetime.now(dt.UTC) + CREDENTIALS_FOR,
-    )
+    # What can pass is waited out by the session; what reaches kopf all the same is tried but a few times more.
+    settings.networking.error_backoffs = (1, 1, 2)

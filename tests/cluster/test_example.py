@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster import second_client as second
 from tests.cluster.harness import EXAMPLE, NAMESPACE, OperatorProcess, install, is_ready
-from tests.cluster.second_client import SecondClient, config_map, decoded, secret
+from tests.cluster.second_client import SecondClient, config_map, decoded
 from tests.controlplane import ControlPlane, wait_until
 
 SUITE = {"breakwater.dev/suite": "bpm"}
@@ -206,11 +206,6 @@ def test_status_names_each_certificate_as_it_stands_in_its_secret(seen: Seen) ->
         named |= {(entry["secretName"], entry["use"]): entry["fingerprint"] for entry in item["status"]["certificates"]}
     uses = {(name, "Server") for name in SERVERS} | {("c-database-binding", "Client")}
     assert named == {(name, use): _fingerprint(seen.data(name)["tls.crt"]) for name, use in uses}
-
-
-def test_the_made_secrets_are_what_pykube_itself_reads(seen: Seen) -> None:
-    """The specification's reader is not ours: an object read through pykube's own model holds the same bytes."""
-    assert seen.client.data(secret("bpm", "bpm-db-tls")) == seen.data("bpm-db-tls")
 
 
 # --- openssl ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from breakwater.kernel.ownership import (
 from breakwater.kernel.plan import Action, Failure, Plan, RelabelSecret, WriteSecret
 from breakwater.kernel.reading import Absent, Entry, Present, Projection, Unknown
 from breakwater.kernel.references import NAMESPACE, SECRET, Ref, Subject
+from breakwater.kernel.restrain import held_back
 from breakwater.kernel.time import to_rfc3339
 from breakwater.kernel.world import World
 from breakwater.pki import IssueRoot, RootRequest, bundle_digest
@@ -64,7 +65,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
         return _report(declared.value, now, [refusal])
     root = _brought(spec, world) if spec.source.secret_ref else _self_managed(subject, spec, declared.value, world)
     placed = _placing(subject, spec, root.pair, world)
-    return _finish(declared.value, spec, root, placed, now)
+    return _finish(declared.value, spec, root, placed, world, now)
 
 
 def _unsupported(spec: CertificateAuthoritySpec) -> Condition | None:
@@ -285,19 +286,26 @@ def _placed_condition(behind: list[str]) -> Condition:
 
 
 def _finish(
-    declared: Declared[Any],
-    spec: CertificateAuthoritySpec,
-    root: _Root,
-    placing: _Placing,
-    now: datetime,
+    declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placing: _Placing, world: World, now: datetime
 ) -> Plan:
-    accepted = true("Accepted", "Accepted")
-    ready = all_of("Ready", (root.condition, placing.condition), "Ready", "root and trust are in place")
-    if ready.status == root.condition.status and root.condition.message:
-        ready = root.condition
-    conditions = [accepted, ready]
+    wanted = Plan(actions=root.actions, mentions=placing.mentions, mode=spec.mode, suspended=spec.suspend)
+    ready = held_back(wanted, world, "") or _ready(root, placing)
+    conditions = [true("Accepted", "Accepted"), ready]
     if root.stalled:
         conditions.append(true("Stalled", root.condition.reason, root.condition.message))
+    status = _root_status(declared, root)
+    if placing.status is not None:
+        status["trust"] = dict(placing.status)
+    return replace(wanted, status=_status(declared, conditions, status, now))
+
+
+def _ready(root: _Root, placing: _Placing) -> Condition:
+    if not root.condition.holds:
+        return root.condition
+    return all_of("Ready", (placing.condition,), "Ready", "root and trust are in place")
+
+
+def _root_status(declared: Declared[Any], root: _Root) -> dict[str, Any]:
     facts = root.pair.facts if root.pair else None
     status: dict[str, Any] = {}
     if facts and root.pair:
@@ -310,17 +318,7 @@ def _finish(
     elif declared.status.get("fingerprint"):
         # The only trace of a root whose Secret is gone: losing it would allow a fresh one.
         status = {"fingerprint": declared.status["fingerprint"]}
-    if root.secret:
-        status["secretName"] = root.secret.name
-    if placing.status is not None:
-        status["trust"] = dict(placing.status)
-    return Plan(
-        actions=root.actions,
-        status=_status(declared, conditions, status, now),
-        mentions=placing.mentions,
-        mode=spec.mode,
-        suspended=spec.suspend,
-    )
+    return status | ({"secretName": root.secret.name} if root.secret else {})
 
 
 def _report(declared: Declared[Any], now: datetime, conditions: list[Condition]) -> Plan:

@@ -146,8 +146,8 @@ def _write(asked: Asked, target: Target, login: Login, reason: str, message: str
 def _lost(status: Mapping[str, Any], target: Target) -> Part:
     message = (
         f"the generated password is gone from Secret {target.ref.name} and from the binding. Restore one of them from "
-        f"a backup, or set the password anew at the server and write it as username and password into Secret {target.ref.name}; "
-        "a fresh one is never made, because the server would not know it"
+        "a backup, or set the password anew at the server and write it as username and password into Secret "
+        f"{target.ref.name}; a fresh one is never made, because the server would not know it"
     )
     part = waiting(NAME, "PasswordLost", message)
     return Part(part.condition, stalled=True, status=status)

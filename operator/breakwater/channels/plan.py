@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from breakwater.kernel.declaration import Declared, declared_by, farewell
 from breakwater.kernel.plan import Action, Plan
 from breakwater.kernel.reading import Absent, Unknown
 from breakwater.kernel.references import COMMUNICATION_CHANNEL, Ref, Subject
+from breakwater.kernel.restrain import held_back
 from breakwater.kernel.time import earliest
 from breakwater.kernel.world import World
 from breakwater.workloads.workload import subject_of
@@ -56,15 +58,16 @@ def _plan(asked: Asked) -> Plan:
     accepted = next((part.accepted for part in parts if part.accepted), None) or true("Accepted", "Accepted")
     actions = [action for part in parts for action in part.actions] if accepted.holds else []
     used = consumers_of(asked, _secret_names(asked, parts))
-    return Plan(
+    wanted = Plan(
         actions=(*actions, *strays(asked, _kept_names(asked, actions))),
-        status=_status(asked, accepted, parts, _verdicts(asked, parts, server, evidence), evidence, used.status),
         due=earliest(evidence.due, *(part.due for part in parts)),
         measures=evidence.measures,
         mentions=frozenset(subject_of(kind, asked.namespace, name) for kind, name in used.workloads),
         mode=asked.spec.mode,
         suspended=asked.spec.suspend,
     )
+    verdicts = _verdicts(asked, parts, server, evidence, held_back(wanted, asked.world, asked.namespace))
+    return replace(wanted, status=_status(asked, accepted, parts, verdicts, evidence, used.status))
 
 
 def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
@@ -88,7 +91,9 @@ def _kept_names(asked: Asked, actions: Iterable[Action]) -> frozenset[str]:
     return frozenset(named)
 
 
-def _verdicts(asked: Asked, parts: list[Part], server: Part | None, evidence: Proof) -> list[Condition]:
+def _verdicts(
+    asked: Asked, parts: list[Part], server: Part | None, evidence: Proof, waiting: Condition | None
+) -> list[Condition]:
     """Ready and Secured, each with what it is made of."""
     secured = [
         encrypted(asked, server, evidence),
@@ -96,7 +101,8 @@ def _verdicts(asked: Asked, parts: list[Part], server: Part | None, evidence: Pr
         authorized(asked),
         evidence.condition,
     ]
-    ready = all_of("Ready", [part.condition for part in parts], "Ready", "everything that was declared is in place")
+    given = [part.condition for part in parts]
+    ready = waiting or all_of("Ready", given, "Ready", "everything that was declared is in place")
     whole = all_of("Secured", secured, "Secured", "encrypted, authenticated, authorized and proven")
     return [ready, *secured, whole]
 

@@ -21,6 +21,10 @@ from breakwater.kernel.references import LEASE, Ref
 
 log = logging.getLogger(__name__)
 
+# How often a standby looks, in seconds: the most that a released Lease lies unused.
+POLL = 1.0
+RELEASE_WITHIN = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
@@ -64,7 +68,7 @@ class Election:
                     return
             except ApiError as error:
                 log.warning("lease not acquired", extra={"error": str(error)})
-            await asyncio.sleep(self._times.renew * random.uniform(0.4, 0.6))  # noqa: S311 - spreading load
+            await asyncio.sleep(POLL * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load
 
     async def keep(self) -> None:
         """Renew until cancelled.
@@ -76,12 +80,17 @@ class Election:
         while True:
             await asyncio.sleep(self._times.renew)
             # A process that was stopped for longer than the deadline must not believe that it still leads.
-            if self._monotonic() - renewed > self._times.deadline:
+            remaining = self._times.deadline - (self._monotonic() - renewed)
+            if remaining <= 0:
                 raise LeaseLostError("the lease was not renewed in time")
+            started = self._monotonic()
             try:
-                if not await self._renew():
+                # An API server that accepts the request and stays silent must not hold us beyond the deadline.
+                if not await asyncio.wait_for(self._renew(), remaining):
                     raise LeaseLostError("another instance holds the lease")
-                renewed = self._monotonic()
+                renewed = started
+            except TimeoutError:
+                raise LeaseLostError("the lease was not renewed in time") from None
             except ApiError as error:
                 log.warning("lease not renewed", extra={"error": str(error)})
 
@@ -90,9 +99,10 @@ class Election:
         if self._held is None:
             return
         spec = {**self._held["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+        held, self._held = self._held, None
         try:
-            await self._writer.replace(self._ref, {**self._held, "spec": spec})
-        except ApiError as error:
+            await asyncio.wait_for(self._writer.replace(self._ref, {**held, "spec": spec}), RELEASE_WITHIN)
+        except (ApiError, TimeoutError) as error:
             log.info("lease not released", extra={"error": str(error)})
 
     async def _try_acquire(self) -> bool:
@@ -119,16 +129,19 @@ class Election:
 
     async def _renew(self) -> bool:
         live = await self._writer.read(self._ref)
-        if live is None or live["spec"].get("holderIdentity") != self._identity:
+        if live is None or not self._is_held(live):
             return False
         transitions = int(live["spec"].get("leaseTransitions") or 0)
         try:
             self._held = await self._writer.replace(self._ref, self._manifest(live["metadata"], transitions))
         except ApiError as error:
-            if error.status == 409:
-                return False
-            raise
+            if error.status != 409:
+                raise
+            return self._is_held(await self._writer.read(self._ref))
         return True
+
+    def _is_held(self, live: Manifest | None) -> bool:
+        return live is not None and live["spec"].get("holderIdentity") == self._identity
 
     def _manifest(self, metadata: Manifest, transitions: int) -> Manifest:
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -90,7 +90,9 @@ class Frame:
 
         @kopf.on.login(registry=registry)
         async def login(**_: Any) -> kopf.AiohttpSession:
-            return kopf.AiohttpSession(self._login.server, aiohttp_session=self._patience.session("breakwater/kopf"))
+            return kopf.AiohttpSession(
+                server=self._login.server, aiohttp_session=self._patience.session("breakwater/kopf")
+            )
 
         for resource in resources:
 

@@ -20,6 +20,8 @@ DEBOUNCE = 1.0
 LONGEST_SLEEP = 30.0
 FIRST_BACK_OFF = 0.5
 LONGEST_BACK_OFF = 60.0
+# Many requests of 30 s each that the API server leaves unanswered; the Lease ends long before.
+LONGEST_PLANNING = 180.0
 
 
 class WorkQueue:
@@ -34,7 +36,7 @@ class WorkQueue:
         self._wall = wall
         self._monotonic = monotonic
         self._ready: OrderedDict[str, OrderedDict[Subject, None]] = OrderedDict()
-        self._running: set[Subject] = set()
+        self._running: dict[Subject, float] = {}
         self._dirty: set[Subject] = set()
         self._ignored: set[Subject] = set()
         self._due: dict[Subject, datetime] = {}
@@ -43,6 +45,8 @@ class WorkQueue:
         self._delay_heap: list[tuple[float, Subject]] = []
         self._held: dict[Subject, float] = {}
         self._failures: dict[Subject, int] = {}
+        self._progress = monotonic()
+        self._looked = monotonic()
         self._something = asyncio.Event()
         self._rescheduled = asyncio.Event()
 
@@ -53,6 +57,18 @@ class WorkQueue:
     def is_drained(self) -> bool:
         """Whether nothing is ready or being planned; delays and due times do not count."""
         return not self._ready and not self._running
+
+    def fault(self) -> str | None:
+        """What stands still, for /healthz; meaningful while workers and `keep_time` run."""
+        now = self._monotonic()
+        slowest = min(self._running, key=self._running.__getitem__, default=None)
+        if slowest is not None and now - self._running[slowest] > LONGEST_PLANNING:
+            return f"{slowest} has been in planning for {now - self._running[slowest]:.0f} s"
+        if self._ready and now - self._progress > LONGEST_PLANNING:
+            return f"{len(self)} subjects are ready and no worker takes one"
+        if now - self._looked > 2 * LONGEST_SLEEP:
+            return "nobody looks after due times"
+        return None
 
     def add(self, subject: Subject) -> None:
         """Plan it as soon as a worker is free; while it is being planned, once more afterwards."""
@@ -68,7 +84,7 @@ class WorkQueue:
 
     def add_debounced(self, subject: Subject) -> None:
         """Plan it when a burst has passed; the first of the burst sets the time."""
-        if subject not in self._ignored and subject not in self._delayed:
+        if subject not in self._ignored:
             self.add_after(subject, DEBOUNCE)
 
     def add_after(self, subject: Subject, seconds: float) -> None:
@@ -91,11 +107,12 @@ class WorkQueue:
         heapq.heappush(self._due_heap, (due, subject))
         self._rescheduled.set()
 
-    def back_off(self, subject: Subject) -> float:
+    def back_off(self, subject: Subject, at_least: float = 0.0) -> float:
         """Plan it again after a failure, each time later; returns the delay in seconds."""
         failures = self._failures.get(subject, 0)
         self._failures[subject] = failures + 1
         delay = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * float(2 ** min(failures, 10))) * random.uniform(0.75, 1.0)  # noqa: S311
+        delay = max(delay, at_least)
         self.add_after(subject, delay)
         return delay
 
@@ -138,12 +155,13 @@ class WorkQueue:
             self._ready.move_to_end(namespace)
         else:
             del self._ready[namespace]
-        self._running.add(subject)
+        self._running[subject] = self._progress = self._monotonic()
         return subject
 
     def done(self, subject: Subject) -> None:
         """Its plan is finished; if it was woken meanwhile, it is ready again."""
-        self._running.discard(subject)
+        self._running.pop(subject, None)
+        self._progress = self._monotonic()
         if subject in self._dirty:
             self._dirty.discard(subject)
             self.add(subject)
@@ -152,6 +170,7 @@ class WorkQueue:
         """Make subjects ready as their times come, until cancelled."""
         while True:
             self._rescheduled.clear()
+            self._looked = self._monotonic()
             self._ripen()
             try:
                 await asyncio.wait_for(self._rescheduled.wait(), self._until_next())

@@ -74,7 +74,7 @@ class Reconciler:
         try:
             await self._reconcile(subject)
         except ApiError as error:
-            delay = self._queue.back_off(subject)
+            delay = self._queue.back_off(subject, error.retry_after or 0.0)
             log.warning(
                 "not finished", extra={"subject": str(subject), "error": str(error), "again_in": round(delay, 1)}
             )

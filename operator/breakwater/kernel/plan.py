@@ -32,6 +32,20 @@ class Version:
     resource_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A declaration whose end is the reason to take something away; it is looked for once more, live, before that.
+
+    Attributes:
+        declaration: what is missing.
+        definition: uid of its kind's definition. A definition that is applied anew comes without its resources, and
+            their absence under it says nothing.
+    """
+
+    declaration: Ref
+    definition: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One step. Steps without a common `after` chain are independent: a failed one stops only what depends on it.
@@ -102,7 +116,7 @@ class RelabelSecret(Action):
     labels: Mapping[str, str | None]
     annotations: Mapping[str, str | None]
     replaces: Version
-    gone: Ref | None = None
+    gone: Gone | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +125,11 @@ class DeleteObject(Action):
 
     Attributes:
         replaces: exactly this version, so that what changed since is not lost.
-        gone: the declaration whose end is the reason; it is looked for once more, live, before the deletion.
+        gone: set when the end of a declaration is the reason.
     """
 
     replaces: Version
-    gone: Ref | None = None
+    gone: Gone | None = None
 
 
 class Ending(StrEnum):

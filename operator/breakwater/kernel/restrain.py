@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from breakwater.kernel.condition import Condition, false
 from breakwater.kernel.plan import Action, Plan, Withheld
 from breakwater.kernel.pruning import Permit
 from breakwater.kernel.reading import Absent, Manifest, Present, Projection, Reading
@@ -52,6 +53,19 @@ def effective_mode(declared: Mode, world: World, namespace: str) -> Mode:
         return Mode.OBSERVE
     state = _state(world, namespace) if namespace else None
     return Mode.OBSERVE if isinstance(state, Present) and state.value.observe else Mode.ENFORCE
+
+
+def held_back(plan: Plan, world: World, namespace: str) -> Condition | None:
+    """Ready as it stands while actions wait for a person: what they would do, by name. None when they do not wait."""
+    if not plan.actions:
+        return None
+    wanted = "; ".join(f"{action.target}: {action.message}" for action in plan.actions)
+    if plan.suspended:
+        return false("Ready", "Suspended", f"spec.suspend is true; set it to false to have this done: {wanted}")
+    if effective_mode(plan.mode, world, namespace) is Mode.OBSERVE:
+        whose = "of the resource, its namespace or the operator"
+        return false("Ready", "Observed", f"mode is Observe ({whose}); Enforce would do: {wanted}")
+    return None
 
 
 def _objection(action: Action, plan: Plan, world: World, subject: Subject) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from breakwater.cluster.client import ApiError, Client, Login, collection_path
+from breakwater.cluster.client import ApiError, Client, Login, NoLoginError, collection_path
 from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import Resource
 
@@ -41,6 +41,8 @@ def ask(kubeconfig: Path | None, context: str | None, question: Callable[[Client
 
     try:
         return asyncio.run(answer())
+    except NoLoginError as error:
+        raise click.ClickException(str(error)) from None
     except ApiError as error:
         raise click.ClickException(f"the API server answered: {error}") from None
 

@@ -16,7 +16,7 @@ import click
 
 from breakwater.channels.probes.address import Network, parse_allow
 from breakwater.cli.catalogue import catalogue
-from breakwater.cluster.client import Login
+from breakwater.cluster.client import Login, NoLoginError
 from breakwater.cluster.election import LeaseTimes
 from breakwater.engine import logs
 from breakwater.engine.operator import Operator, Options
@@ -33,6 +33,16 @@ class _Networks(click.ParamType[Network]):
             return parse_allow(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class _Address(click.ParamType[tuple[str, int]]):
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            self.fail("give address and port, such as 0.0.0.0:8080 or [::]:8080", param, ctx)
+        return host.strip("[]"), int(port)
 
 
 @click.command()
@@ -59,7 +69,11 @@ class _Networks(click.ParamType[Network]):
 )
 @click.option("--lease-duration", type=click.IntRange(3, 300), default=15, show_default=True, help="Seconds.")
 @click.option(
-    "--listen", default="127.0.0.1:8080", show_default=True, help="Address of /metrics, /healthz and /readyz."
+    "--listen",
+    type=_Address(),
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="Address of /metrics, /healthz and /readyz.",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -72,6 +86,8 @@ def run(**given: object) -> None:
     logs.configure(str(given["log_level"]), as_json=given["log_format"] == "json")
     try:
         asyncio.run(_run(given))
+    except NoLoginError as error:
+        raise click.ClickException(str(error)) from None
     except Exception as error:
         log.exception("ended")
         raise SystemExit(1) from error
@@ -97,7 +113,8 @@ def _kubeconfig_of_environment() -> Path | None:
 
 async def _options(given: dict[str, object], login: Login) -> Options:
     duration = int(str(given["lease_duration"]))
-    host, _, port = str(given["listen"]).rpartition(":")
+    listen = given["listen"]
+    host, port = listen if isinstance(listen, tuple) else ("127.0.0.1", 8080)
     allow = given["probe_allow"]
     settings = Settings(
         namespace=str(given["operator_namespace"]),
@@ -113,8 +130,8 @@ async def _options(given: dict[str, object], login: Login) -> Options:
         identity=str(given["identity"]),
         namespaces=tuple(namespaces) if isinstance(namespaces, tuple) else (),
         times=LeaseTimes(duration, duration / 4, duration * 2 / 3),
-        host=host.strip("[]"),
-        port=int(port),
+        host=host,
+        port=port,
     )
 
 

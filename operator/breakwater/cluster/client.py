@@ -48,6 +48,10 @@ class ApiError(Exception):
         return f"{self.status} {self.reason}: {self.message}"
 
 
+class NoLoginError(Exception):
+    """There is no way to an API server; the message says what was looked for."""
+
+
 class Login:
     """Where the API server is and who we are there, re-read when it expires."""
 
@@ -56,7 +60,11 @@ class Login:
 
     @classmethod
     async def load(cls, kubeconfig: Path | None = None, context: str | None = None) -> Login:
-        """From a kubeconfig, or from the pod's service account when none is named."""
+        """From a kubeconfig, or from the pod's service account when none is named.
+
+        Raises:
+            NoLoginError: there is neither, or the kubeconfig is not one.
+        """
         configuration = Configuration()
         if kubeconfig is None and context is None:
             try:
@@ -64,9 +72,13 @@ class Login:
                 return cls(configuration)
             except kubernetes_config.ConfigException:
                 pass
-        await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=str(kubeconfig) if kubeconfig else None, context=context, client_configuration=configuration
-        )
+        file = str(kubeconfig) if kubeconfig else None
+        try:
+            await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=file, context=context, client_configuration=configuration
+            )
+        except kubernetes_config.ConfigException as error:
+            raise NoLoginError(f"no login: {file or '~/.kube/config'}: {error}; give --kubeconfig") from None
         return cls(configuration)
 
     @property
@@ -136,7 +148,10 @@ class Client:
             raise ApiError(0, "Unreachable", f"no answer from the API server ({type(error).__name__})") from None
         if response.status >= 300:
             raise _error_of(response, content)
-        return orjson.loads(content)  # type: ignore[no-any-return]  # the API server's answers are objects
+        try:
+            return orjson.loads(content)  # type: ignore[no-any-return]  # the API server's answers are objects
+        except orjson.JSONDecodeError:
+            raise ApiError(0, "Unreadable", "the answer is no JSON; something between us and the API server") from None
 
     @asynccontextmanager
     async def stream(
@@ -156,7 +171,7 @@ class Client:
                 if response.status >= 300:
                     raise _error_of(response, await response.read())
                 yield _events(response.content)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             raise ApiError(0, "StreamBroken", f"the watch ended ({type(error).__name__})") from None
 
     async def _headers(self, accept: str) -> dict[str, str]:

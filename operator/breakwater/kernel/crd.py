@@ -94,7 +94,7 @@ def _column(column: Column) -> dict[str, Any]:
 
 def render_crds(kinds: Iterable[Kind]) -> dict[str, str]:
     """The generated files by name: a manifest for each kind, and the reference of all their fields."""
-    kinds = tuple(kinds)
+    kinds = sorted(kinds, key=lambda kind: kind.resource.kind)
     manifests = {kind.file_name: _HEADER + _yaml(crd(kind)) for kind in kinds}
     schemas = [(kind, checked_schema(kind)) for kind in kinds]
     return {**manifests, REFERENCE_FILE: reference(schemas, COMMAND.format(directory="crds"))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -36,7 +37,7 @@ class Bare:
         """Open the session."""
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        trust = ssl.create_default_context(cafile=cluster["certificate-authority"])
+        trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=trust), headers={"Authorization": f"Bearer {user['token']}"}
         ) as session:

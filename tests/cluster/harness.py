@@ -56,6 +56,7 @@ class OperatorProcess:
         log_level: str = "info",
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        self.identity = identity
         self._kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "breakwater", server=server, ca_file=ca_file)
         self._log = cluster.workdir / f"operator-{identity}-{time.monotonic_ns()}.log"
         self._command = [

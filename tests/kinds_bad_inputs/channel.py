@@ -136,6 +136,13 @@ OUTPUTS = (
         "must be a key of a Secret",
     ),
     BadInput(
+        "output-key-two-dots",
+        CHANNEL,
+        {"output": {"keys": {"..user": "username"}}},
+        "spec.output.keys",
+        "without two dots at the beginning",
+    ),
+    BadInput(
         "output-key-is-standard",
         CHANNEL,
         {"output": {"keys": {"password": "username"}}},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
@@ -64,6 +64,11 @@ def bundle_of(pair: KeyPairView) -> bytes:
     return build_bundle([pair.trust or pair.certificate])
 
 
+def as_root(pair: KeyPairView) -> KeyPairView:
+    """A root that we made is all there is to trust, whatever somebody wrote beside it as `ca.crt`."""
+    return replace(pair, trust=pair.certificate)
+
+
 def find(world: World, name: str) -> Authority | Unusable:
     """Read an authority with its key."""
     declared = world.get(reference(name), DECLARED)
@@ -79,10 +84,11 @@ def find(world: World, name: str) -> Authority | Unusable:
         return Unusable(pair.reason, pair.message, known=False)
     if not isinstance(pair, Present):
         return Unusable("AuthorityNotReady", f"CertificateAuthority {name} has no key yet; see its conditions")
-    fault = authority_fault(pair.value)
+    found = pair.value if spec.source.secret_ref is not None else as_root(pair.value)
+    fault = authority_fault(found)
     if fault:
         return Unusable("AuthorityNotReady", f"CertificateAuthority {name} cannot sign: {fault}")
-    return Authority(name, spec, pair.value)
+    return Authority(name, spec, found)
 
 
 def authority_fault(pair: KeyPairView) -> str:

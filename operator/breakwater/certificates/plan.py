@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from breakwater.certificates import trust
-from breakwater.certificates.authority import DECLARED, authority_fault, bundle_of, reference, root_secret
+from breakwater.certificates.authority import DECLARED, as_root, authority_fault, reference, root_secret
 from breakwater.certificates.keypair import KEY_PAIR, LEAVES, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
+from breakwater.certificates.placing import Placing, placing
 from breakwater.kernel.condition import Condition, all_of, false, true, unknown, written
 from breakwater.kernel.declaration import Declared, farewell
 from breakwater.kernel.ownership import (
@@ -26,16 +27,18 @@ from breakwater.kernel.ownership import (
     Taken,
     claim,
 )
-from breakwater.kernel.plan import Action, Failure, Plan, RelabelSecret, WriteSecret
-from breakwater.kernel.reading import Absent, Entry, Present, Projection, Unknown
-from breakwater.kernel.references import NAMESPACE, SECRET, Ref, Subject
+from breakwater.kernel.plan import Action, Failure, Plan, WriteSecret
+from breakwater.kernel.reading import Absent, Present, Unknown
+from breakwater.kernel.recipe import Known
+from breakwater.kernel.references import SECRET, Ref, Subject
 from breakwater.kernel.restrain import held_back
 from breakwater.kernel.time import to_rfc3339
 from breakwater.kernel.world import World
-from breakwater.pki import IssueRoot, RootRequest, bundle_digest
+from breakwater.pki import IssueRoot, RootRequest
+from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 
-MOST_FAILING_SHOWN = 32
 ROOT = "root"
+TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type, not a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class _Root:
     pair: KeyPairView | None = None
     secret: Ref | None = None
     stalled: bool = False
+    accepted: Condition | None = None
 
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
@@ -64,7 +68,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     if refusal is not None:
         return _report(declared.value, now, [refusal])
     root = _brought(spec, world) if spec.source.secret_ref else _self_managed(subject, spec, declared.value, world)
-    placed = _placing(subject, spec, root.pair, world)
+    placed = placing(subject.name, spec, root.pair, world)
     return _finish(declared.value, spec, root, placed, world, now)
 
 
@@ -93,10 +97,10 @@ def _self_managed(subject: Subject, spec: CertificateAuthoritySpec, declared: De
         return _Root(unknown("Ready", held.reason, held.message), secret=secret)
     if isinstance(held, Taken):
         message = f"Secret {secret.namespace}/{secret.name}: {held.by} stands under this name; rename or delete it"
-        return _Root(false("Ready", "NameTaken", message), secret=secret)
+        return _Root(false("Ready", "NameTaken", message), secret=secret, accepted=false("Accepted", "NameTaken", message))
     if isinstance(held, Free):
         return _missing(subject, spec, declared, world, secret)
-    pair = held.entry.project(KEY_PAIR)
+    pair = as_root(held.entry.project(KEY_PAIR))
     fault = authority_fault(pair)
     if fault:
         message = (
@@ -104,7 +108,9 @@ def _self_managed(subject: Subject, spec: CertificateAuthoritySpec, declared: De
             "Breakwater does not replace a root that clients may trust"
         )
         return _Root(false("Ready", "RootDamaged", message), secret=secret, stalled=True)
-    return _Root(true("Ready", "RootReady"), _repair(subject, held), pair, secret)
+    repair = _repair(subject, held, pair, declared)
+    failure = world.failure(ROOT) if repair else None
+    return _Root(_pending(failure) if failure else true("Ready", "RootReady"), repair, pair, secret)
 
 
 def _missing(
@@ -126,7 +132,7 @@ def _missing(
         reason="RootMissing",
         message="the authority has no root yet",
         parts=(IssueRoot(_request(subject.name, spec)),),
-        secret_type="kubernetes.io/tls",  # noqa: S106 - a type, not a password
+        secret_type=TLS_SECRET,
         labels=_labels(),
         annotations=_annotations(subject) | {GENERATION: "1"},
     )
@@ -145,7 +151,7 @@ def _trace(subject: Subject, declared: Declared[Any], world: World) -> str | Unk
     if declared.status.get("fingerprint"):
         return f"status.fingerprint says that there was one ({str(declared.status['fingerprint'])[:16]})"
     for index, sign in (
-        (trust.PLACED, "a trust ConfigMap of it exists"),
+        (trust.PLACED, "a trust bundle of it exists"),
         (LEAVES, "certificates that it signed exist"),
     ):
         found = world.indexed(index, subject.name)
@@ -153,7 +159,7 @@ def _trace(subject: Subject, declared: Declared[Any], world: World) -> str | Unk
             return found
         if isinstance(found, Present) and found.value:
             ref = found.value[0][0]
-            return f"{sign} ({ref.namespace}/{ref.name})"
+            return f"{sign} ({ref})"
     return ""
 
 
@@ -177,24 +183,31 @@ def _annotations(subject: Subject) -> dict[str, str]:
     return {SUBJECT: str(subject), AUTHORITY: subject.name, USE: "Root"}
 
 
-def _repair(subject: Subject, held: Ours) -> tuple[Action, ...]:
-    """Labels and annotations that somebody changed; the key itself is never touched."""
-    entry: Entry = held.entry
-    wanted = _annotations(subject) | {GENERATION: str(max(1, entry.project(KEY_PAIR).generation))}
-    right = all(entry.labels.get(key) == value for key, value in _labels().items()) and RELEASED not in entry.labels
-    if right and all(entry.annotations.get(key) == value for key, value in wanted.items()):
+def _repair(subject: Subject, held: Ours, pair: KeyPairView, declared: Declared[Any]) -> tuple[Action, ...]:
+    """What somebody changed beside the key itself, which is never touched."""
+    remembered = declared.status.get("generation")
+    generation = max(1, pair.generation, remembered if isinstance(remembered, int) else 1)
+    labels = {**_labels(), RELEASED: None}
+    annotations = _annotations(subject) | {GENERATION: str(generation)} | held.taking_up
+    marked = _bears(held.entry.labels, labels) and _bears(held.entry.annotations, annotations)
+    if pair.key is None or (marked and held.entry.project(KEY_PAIR).trust == pair.trust):
         return ()
-    return (
-        RelabelSecret(
-            id=ROOT,
-            target=root_of(held),
-            reason="MarksChanged",
-            message="labels or annotations of the root's Secret were changed",
-            labels={**_labels(), RELEASED: None},
-            annotations={**wanted},
-            replaces=held.mark.version,
-        ),
+    action = WriteSecret(
+        id=ROOT,
+        target=root_of(held),
+        reason="RootChanged",
+        message="ca.crt, labels or annotations of the root's Secret were changed",
+        parts=(Known.of({CERTIFICATE: pair.certificate, PRIVATE_KEY: pair.key, TRUST: pair.trust}),),
+        secret_type=TLS_SECRET,
+        labels=labels,
+        annotations=annotations,
+        replaces=held.mark.version,
     )
+    return (action,)
+
+
+def _bears(pairs: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
+    return all(pairs.get(key) == value for key, value in wanted.items())
 
 
 def root_of(held: Ours) -> Ref:
@@ -221,88 +234,27 @@ def _brought(spec: CertificateAuthoritySpec, world: World) -> _Root:
     return _Root(true("Ready", "RootReady"), pair=reading.value, secret=secret)
 
 
-# --- trust ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Placing:
-    """Where trust goes and where it stands."""
-
-    condition: Condition
-    mentions: frozenset[Subject]
-    status: Mapping[str, Any] | None
-
-
-ALIVE: Projection[bool] = Projection("alive", lambda manifest: "deletionTimestamp" not in manifest["metadata"])
-
-
-def _placing(subject: Subject, spec: CertificateAuthoritySpec, pair: KeyPairView | None, world: World) -> _Placing:
-    if spec.trust is None or pair is None:
-        return _Placing(true("Trusted", "NothingSelected"), frozenset(), None)
-    mentions = {trust.subject_of(subject.name, namespace) for namespace in _selected(spec, world)}
-    placed = world.indexed(trust.PLACED, subject.name)
-    digest = bundle_digest(bundle_of(pair))
-    where = {ref.namespace for ref, found in placed.value if found == digest} if isinstance(placed, Present) else set()
-    behind = sorted(mention.namespace for mention in mentions if mention.namespace not in where)
-    status = {
-        "configMap": trust.target_of(trust.subject_of(subject.name, "any")).name,
-        "namespaces": len(mentions) - len(behind),
-        "failing": _failing(subject, behind, world),
-    }
-    if spec.trust.cluster_trust_bundle:
-        whole = trust.subject_of(subject.name, "")
-        mentions.add(whole)
-        status["clusterTrustBundle"] = trust.target_of(whole).name
-    return _Placing(_placed_condition(behind), frozenset(mentions), status)
-
-
-def _selected(spec: CertificateAuthoritySpec, world: World) -> list[str]:
-    if spec.trust is None or spec.trust.namespace_selector is None:
-        return []
-    namespaces = world.select(NAMESPACE, ALIVE, selector=spec.trust.namespace_selector)
-    return [ref.name for ref, alive in namespaces.value if alive] if isinstance(namespaces, Present) else []
-
-
-def _failing(subject: Subject, behind: list[str], world: World) -> list[dict[str, str]]:
-    failing = []
-    for namespace in behind[:MOST_FAILING_SHOWN]:
-        found = world.derived(trust.subject_of(subject.name, namespace))
-        if isinstance(found, Present):
-            failure: Failure = found.value
-            failing.append({"namespace": namespace, "reason": failure.reason, "message": failure.message})
-    return failing
-
-
-def _placed_condition(behind: list[str]) -> Condition:
-    if not behind:
-        return true("Trusted", "TrustPlaced")
-    shown = ", ".join(behind[:5]) + (", ..." if len(behind) > 5 else "")
-    return false(
-        "Trusted", "TrustPending", f"the trust bundle is not in {len(behind)} of the selected namespaces: {shown}"
-    )
-
-
 # --- status -----------------------------------------------------------------------------------------------------
 
 
 def _finish(
-    declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placing: _Placing, world: World, now: datetime
+    declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placed: Placing, world: World, now: datetime
 ) -> Plan:
-    wanted = Plan(actions=root.actions, mentions=placing.mentions, mode=spec.mode, suspended=spec.suspend)
-    ready = held_back(wanted, world, "") or _ready(root, placing)
-    conditions = [true("Accepted", "Accepted"), ready]
+    wanted = Plan(actions=root.actions, mentions=placed.mentions, mode=spec.mode, suspended=spec.suspend)
+    ready = held_back(wanted, world, "") or _ready(root, placed)
+    conditions = [root.accepted or placed.accepted or true("Accepted", "Accepted"), ready]
     if root.stalled:
         conditions.append(true("Stalled", root.condition.reason, root.condition.message))
     status = _root_status(declared, root)
-    if placing.status is not None:
-        status["trust"] = dict(placing.status)
+    if placed.status is not None:
+        status["trust"] = dict(placed.status)
     return replace(wanted, status=_status(declared, conditions, status, now))
 
 
-def _ready(root: _Root, placing: _Placing) -> Condition:
+def _ready(root: _Root, placed: Placing) -> Condition:
     if not root.condition.holds:
         return root.condition
-    return all_of("Ready", (placing.condition,), "Ready", "root and trust are in place")
+    return all_of("Ready", (placed.condition,), "Ready", "root and trust are in place")
 
 
 def _root_status(declared: Declared[Any], root: _Root) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from breakwater.pki import bundle_digest
 
 KIND = "Trust"
 BUNDLE_KEY = "ca.crt"
+NAME_TAKEN = "NameTaken"
 
 LABELS: Projection[Mapping[str, str]] = Projection("labels", lambda manifest: manifest["metadata"].get("labels") or {})
 
@@ -36,14 +37,17 @@ def target_of(subject: Subject) -> Ref:
 
 
 def _placed(manifest: Manifest) -> Mapping[Hashable, Any]:
-    """The bundle that lies here, by authority, as the digest of its bytes."""
-    authority = (manifest["metadata"].get("annotations") or {}).get(AUTHORITY)
-    if not authority or "data" not in manifest:
+    """The bundle that lies here, by authority, as the digest of its bytes; empty where our label is not on it."""
+    metadata = manifest["metadata"]
+    authority = (metadata.get("annotations") or {}).get(AUTHORITY)
+    bundle = (manifest.get("data") or {}).get(BUNDLE_KEY) or (manifest.get("spec") or {}).get("trustBundle")
+    if not authority or not bundle:
         return {}
-    return {authority: bundle_digest(str(manifest["data"].get(BUNDLE_KEY, "")).encode())}
+    marked = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER
+    return {authority: bundle_digest(str(bundle).encode()) if marked else ""}
 
 
-PLACED = Index("trust-placed", (CONFIG_MAP,), _placed)
+PLACED = Index("trust-placed", (CONFIG_MAP, CLUSTER_TRUST_BUNDLE), _placed)
 
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:  # noqa: ARG001 - every plan has this signature
@@ -65,7 +69,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:  # noqa: ARG001
         return Plan(mode=spec.mode, suspended=spec.suspend)
     if isinstance(held, Taken):
         message = f"{target}: {held.by} stands under this name; rename or delete it"
-        return Plan(mode=spec.mode, value=Failure("NameTaken", message))
+        return Plan(mode=spec.mode, value=Failure(NAME_TAKEN, message))
     return _place(subject, authority, declared.value.uid, target, held, world)
 
 
@@ -107,7 +111,7 @@ def _place(subject: Subject, authority: Authority, owner_uid: str, target: Ref, 
     spec = authority.spec
     manifest = manifest_of(subject, authority.name, owner_uid, authority.bundle)
     failure = world.failure("trust")
-    if not isinstance(held, (Free, Ours)) or (isinstance(held, Ours) and not differs(manifest, held.entry.manifest)):
+    if not isinstance(held, (Free, Ours)) or (isinstance(held, Ours) and _stands(held, manifest)):
         return Plan(mode=spec.mode, suspended=spec.suspend)
     action = ApplyObject(
         id="trust",
@@ -117,6 +121,10 @@ def _place(subject: Subject, authority: Authority, owner_uid: str, target: Ref, 
         manifest=manifest,
     )
     return Plan(actions=(action,), mode=spec.mode, suspended=spec.suspend, value=failure)
+
+
+def _stands(held: Ours, manifest: Manifest) -> bool:
+    return not held.mark.restored and not differs(manifest, held.entry.manifest)
 
 
 def _take_away(spec: CertificateAuthoritySpec, target: Ref, held: Any) -> Plan:

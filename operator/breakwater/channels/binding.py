@@ -13,7 +13,7 @@ from breakwater.certificates.authority import Unusable
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView, secret_data
 from breakwater.certificates.permits import client_refusal
 from breakwater.channels.kind import BindingEntry, ClientCertificate, Output
-from breakwater.channels.leaf import Renewal, Wanted, certificate_status, due_at, next_generation, renewal_of
+from breakwater.channels.leaf import Renewal, Wanted, certificate_status, due_at, keys_so_far, renewal_of
 from breakwater.channels.login import Login
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.protocols import Protocol, Security
@@ -164,7 +164,7 @@ def _with_certificate(asked: Asked, target: Target, entries: Entries, certificat
 def _issue(
     asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: KeyPairView | None, renewal: Renewal
 ) -> Part:
-    generation = next_generation(Usage.CLIENT, pair, asked.declared.status)
+    generation = keys_so_far(Usage.CLIENT, pair, asked.declared.status) + 1
     # The channel's own trust wins over that of the client certificate's authority: it is for verifying the server.
     recipe = Aliased(Joined((wanted.recipe(), Known.of({TRUST: b""} | entries))), _aliases(asked))
     action = secret_action(
@@ -174,7 +174,7 @@ def _issue(
         _secret_type(asked),
         _marks(asked, wanted, generation),
         reason=renewal.reason,
-        message=f"client certificate: {renewal.message}",
+        message=f"client certificate, generation {generation}: {renewal.message}",
         notable=renewal.damage,
     )
     return pending(NAME, action, asked.world.failure(ID), status={"binding": {"name": target.ref.name}})
@@ -185,7 +185,8 @@ def _keep(asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: 
         raise ValueError("a pair without fault has both halves")
     whole = {TRUST: b""} | entries | {CERTIFICATE: pair.certificate, PRIVATE_KEY: pair.key}
     recipe = Aliased(Known.of(whole), _aliases(asked))
-    part = _kept_or_written(asked, target, recipe, _marks(asked, wanted, max(1, pair.generation)), pair)
+    generation = max(1, keys_so_far(Usage.CLIENT, pair, asked.declared.status))
+    part = _kept_or_written(asked, target, recipe, _marks(asked, wanted, generation), pair)
     status = {**part.status, "certificates": [certificate_status(Usage.CLIENT, pair, target.ref.name, wanted)]}
     return Part(part.condition, actions=part.actions, due=due_at(pair.facts, wanted), status=status, found=pair)
 

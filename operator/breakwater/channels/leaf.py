@@ -12,6 +12,9 @@ from breakwater.certificates.keypair import KeyPairView
 from breakwater.kernel.time import to_rfc3339
 from breakwater.pki import CertificateFacts, IssueCertificate, LeafRequest, Usage, renew_at
 
+LONGEST_SERIAL = 64
+"""RFC 5280 allows 40 hexadecimal digits, not all that others issue keeps to it, and status holds no more than this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -105,7 +108,7 @@ def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wante
         return {}
     entry: dict[str, Any] = {
         "use": use.value,
-        "serial": facts.serial,
+        "serial": facts.serial if len(facts.serial) <= LONGEST_SERIAL else "",
         "fingerprint": facts.fingerprint,
         "notBefore": to_rfc3339(facts.not_before),
         "notAfter": to_rfc3339(facts.not_after),
@@ -118,11 +121,11 @@ def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wante
     return entry
 
 
-def next_generation(use: Usage, pair: KeyPairView | None, status: Any) -> int:
-    """One more than ever was, as far as the Secret or status remember."""
+def keys_so_far(use: Usage, pair: KeyPairView | None, status: Any) -> int:
+    """How many keys there have been, as far as the Secret or status remember."""
     entries = status.get("certificates") if isinstance(status, dict) else None
     remembered = [
         entry.get("generation") for entry in entries or () if isinstance(entry, dict) and entry.get("use") == use
     ]
     counts = [count for count in remembered if isinstance(count, int)]
-    return max([pair.generation if pair else 0, *counts]) + 1
+    return max([pair.generation if pair else 0, *counts])

@@ -14,7 +14,7 @@ from breakwater.certificates.keypair import secret_data
 from breakwater.channels.kind import GeneratedPassword
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.written import Target, marks_differ, secret_action
-from breakwater.kernel.apply import foreign_writers
+from breakwater.kernel.apply import is_written_by_others
 from breakwater.kernel.ownership import Claim, Free, Ours, Taken, claim
 from breakwater.kernel.plan import Action
 from breakwater.kernel.reading import Absent, Manifest, Projection, Unknown
@@ -39,12 +39,8 @@ class Login:
 
 def _login(manifest: Manifest) -> Login:
     data = secret_data(manifest)
-    password = data.get(PASSWORD)
-    return Login(
-        data.get(USERNAME, b""),
-        Sealed(password) if password else None,
-        bool(foreign_writers(manifest, "data", (PASSWORD,))),
-    )
+    password = Sealed(data[PASSWORD]) if data.get(PASSWORD) else None
+    return Login(data.get(USERNAME, b""), password, tampered=is_written_by_others(manifest, PASSWORD))
 
 
 LOGIN: Projection[Login] = Projection("login", _login)
@@ -98,9 +94,9 @@ def _generated(asked: Asked, wanted: GeneratedPassword, binding: Claim | None) -
     return _kept(asked, Target(ref, held), held, wanted, copy)
 
 
-def _missing(asked: Asked, target: Target, wanted: GeneratedPassword, copy: Sealed | None) -> Part:
-    if copy is not None:
-        return _restore(asked, target, wanted, copy, "the login is restored from the binding")
+def _missing(asked: Asked, target: Target, wanted: GeneratedPassword, copy: Login | None) -> Part:
+    if copy is not None and copy.password is not None:
+        return _restore(asked, target, wanted, copy.password, "the login is restored from the binding")
     status = _remembered(asked)
     if status:
         return _lost(status, target)
@@ -116,11 +112,13 @@ def _missing(asked: Asked, target: Target, wanted: GeneratedPassword, copy: Seal
     return pending(NAME, action, asked.world.failure(ID))
 
 
-def _kept(asked: Asked, target: Target, held: Ours, wanted: GeneratedPassword, copy: Sealed | None) -> Part:
+def _kept(asked: Asked, target: Target, held: Ours, wanted: GeneratedPassword, copy: Login | None) -> Part:
     login = held.entry.project(LOGIN)
-    if login.password is None or (login.tampered and copy is not None and login.password != copy):
-        if copy is not None:
-            return _restore(asked, target, wanted, copy, "the password was changed or removed; the binding restores it")
+    better = _better(copy, login)
+    if better is not None:
+        message = "the password was changed or removed; it is restored from the binding"
+        return _restore(asked, target, wanted, better, message)
+    if login.password is None:
         return _lost(_status(target, held), target)
     status = _status(target, held)
     good = Login(wanted.username.encode(), login.password)
@@ -146,18 +144,22 @@ def _write(asked: Asked, target: Target, login: Login, reason: str, message: str
 def _lost(status: Mapping[str, Any], target: Target) -> Part:
     message = (
         f"the generated password is gone from Secret {target.ref.name} and from the binding. Restore one of them from "
-        "a backup, or set the password anew at the server and write it as username and password into Secret "
-        f"{target.ref.name}; a fresh one is never made, because the server would not know it"
+        "a backup; or set a password anew at the server, write it into a Secret of yours and name that in "
+        "spec.authentication.password.secretRef. A fresh one is never made, because the server would not know it"
     )
     part = waiting(NAME, "PasswordLost", message)
     return Part(part.condition, stalled=True, status=status)
 
 
-def _copy_in(binding: Claim | None) -> Sealed | None:
-    if not isinstance(binding, Ours):
+def _copy_in(binding: Claim | None) -> Login | None:
+    return binding.entry.project(LOGIN) if isinstance(binding, Ours) else None
+
+
+def _better(copy: Login | None, login: Login) -> Sealed | None:
+    """The binding's password where that is to be believed: the login has none, or others changed only the login's."""
+    if copy is None or (login.password is not None and (copy.tampered or not login.tampered)):
         return None
-    login = binding.entry.project(LOGIN)
-    return None if login.tampered else login.password
+    return copy.password if copy.password != login.password else None
 
 
 def _status(target: Target, held: Ours) -> dict[str, Any]:

@@ -57,9 +57,11 @@ def _plan(asked: Asked) -> Plan:
     evidence = proof(asked, trust, server, binding)
     accepted = next((part.accepted for part in parts if part.accepted), None) or true("Accepted", "Accepted")
     actions = [action for part in parts for action in part.actions] if accepted.holds else []
+    # What is not declared any more leaves only after what takes its place stands.
+    left = strays(asked, _kept_names(asked, actions)) if all(part.condition.holds for part in parts) else ()
     used = consumers_of(asked, _secret_names(asked, parts))
     wanted = Plan(
-        actions=(*actions, *strays(asked, _kept_names(asked, actions))),
+        actions=(*actions, *left),
         due=earliest(evidence.due, *(part.due for part in parts)),
         measures=evidence.measures,
         mentions=frozenset(subject_of(kind, asked.namespace, name) for kind, name in used.workloads),
@@ -72,14 +74,11 @@ def _plan(asked: Asked) -> Plan:
 
 def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
     """Every Secret of the channel that a workload might mount, as status names them."""
-    names = {
-        entry["secretName"]
-        for part in parts
-        for entry in part.status.get("certificates", ())
-        if entry.get("secretName")
-    }
-    names |= {entry["secretName"] for part in parts for entry in part.status.get("credentials", ())}
-    return tuple(sorted(names | {name for name in (binding_name(asked),) if name}))
+    entries = [
+        entry for part in parts for key in ("certificates", "credentials") for entry in part.status.get(key, ())
+    ]
+    names = {binding_name(asked), *(entry.get("secretName") for entry in entries)}
+    return tuple(sorted(name for name in names if name))
 
 
 def _kept_names(asked: Asked, actions: Iterable[Action]) -> frozenset[str]:

@@ -22,11 +22,11 @@ def slice_(manifest: Manifest) -> Manifest:
 
 
 def pod(manifest: Manifest) -> Manifest:
-    """Its addresses, and whether they are its own."""
+    """Its addresses, and whether they are (still) its own."""
     return {
         "metadata": _kept(manifest["metadata"], _METADATA),
         "spec": _kept(manifest.get("spec"), ("hostNetwork",)),
-        "status": _kept(manifest.get("status"), ("podIPs",)),
+        "status": _kept(manifest.get("status"), ("podIPs", "phase")),
     }
 
 

@@ -7,7 +7,7 @@ from breakwater.certificates.authority import Authority, Unusable
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
 from breakwater.certificates.permits import server_refusal
 from breakwater.channels.encryption import ServerCertificate
-from breakwater.channels.leaf import Wanted, certificate_status, due_at, next_generation, renewal_of
+from breakwater.channels.leaf import Wanted, certificate_status, due_at, keys_so_far, renewal_of
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.written import Target, marks_differ, secret_action
 from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE, Free, Ours, Taken, claim
@@ -74,7 +74,7 @@ def _kept(asked: Asked, target: Target, held: Ours, wanted: Wanted) -> Part:
     renewal = renewal_of(pair, wanted, asked.now)
     if renewal is not None:
         return _new(asked, target, wanted, pair, renewal.reason, renewal.message, notable=renewal.damage)
-    marks = _marks(asked, wanted, max(1, pair.generation))
+    marks = _marks(asked, wanted, max(1, keys_so_far(Usage.SERVER, pair, asked.declared.status)))
     status = {"certificates": [certificate_status(Usage.SERVER, pair, target.ref.name, wanted)]}
     due = due_at(pair.facts, wanted) if pair.facts else None
     if pair.trust == wanted.authority.bundle and not marks_differ(held, *marks):
@@ -103,7 +103,7 @@ def _new(
     *,
     notable: bool = False,
 ) -> Part:
-    generation = next_generation(Usage.SERVER, pair, asked.declared.status)
+    generation = keys_so_far(Usage.SERVER, pair, asked.declared.status) + 1
     action = secret_action(
         ID,
         target,
@@ -111,7 +111,7 @@ def _new(
         TLS_SECRET,
         _marks(asked, wanted, generation),
         reason=reason,
-        message=f"server certificate: {message}",
+        message=f"server certificate, generation {generation}: {message}",
         notable=notable,
     )
     return pending(NAME, action, asked.world.failure(ID), found=pair if pair and not pair.fault else None)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater.channels.part import Asked
-from breakwater.channels.probes.request import MOST_ADDRESSES, Addresses, Hostname, Target, is_dns_name
+from breakwater.channels.probes.request import MOST_ADDRESSES, Addresses, Hostname, Target, is_dns_name, is_ip
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import ENDPOINT_SLICE, POD, SERVICE, Ref
 
 SERVICE_NAME = "kubernetes.io/service-name"
+ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,11 @@ def _is_ready_pod(endpoint: Mapping[str, Any]) -> bool:
 
 
 def _pod_addresses(manifest: Manifest) -> frozenset[str]:
-    """A pod on the node's network has the node's addresses, which are no pod's own."""
-    if (manifest.get("spec") or {}).get("hostNetwork"):
+    """The addresses that are its own: not the node's, and not those of a pod that has ended, which another may have."""
+    status = manifest.get("status") or {}
+    if (manifest.get("spec") or {}).get("hostNetwork") or status.get("phase") in ENDED:
         return frozenset()
-    return frozenset(str(item["ip"]) for item in (manifest.get("status") or {}).get("podIPs") or () if item.get("ip"))
+    return frozenset(str(item["ip"]) for item in status.get("podIPs") or () if item.get("ip"))
 
 
 SERVICE_FACTS: Projection[ServiceFacts] = Projection("service", _service)
@@ -124,9 +126,10 @@ def own_service(host: str, namespace: str, domain: str) -> str | None:
 
 
 def _outside(host: str, port: int) -> Destination | NoDestination:
-    if not is_dns_name(host):
-        return NoDestination("NotMeasured", "spec.endpoint.host: an IPv6 address is not measured; use a DNS name")
-    return Destination(Hostname(host), port)
+    name = host.removesuffix(".")
+    if not (is_dns_name(name) or is_ip(name)):
+        return NoDestination("NotMeasured", "spec.endpoint.host leads to no DNS name or IP address; name another host")
+    return Destination(Hostname(name), port)
 
 
 def _pods(asked: Asked, service: str, facts: ServiceFacts, port: int) -> Destination | NoDestination:

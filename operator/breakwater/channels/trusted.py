@@ -13,6 +13,7 @@ from breakwater.channels.encryption import BundleKind, BundleRef
 from breakwater.channels.part import Asked, Part, in_place, waiting
 from breakwater.kernel.reading import Absent, Manifest, Projection, Unknown
 from breakwater.kernel.references import CONFIG_MAP, SECRET, Ref
+from breakwater.kernel.sealed import Sealed
 from breakwater.pki import PkiError, build_bundle
 
 NAME = "Trust"
@@ -25,25 +26,27 @@ class Trusted:
     bundle: bytes | None
 
 
-def _texts(manifest: Manifest) -> Mapping[str, bytes]:
-    texts = {key: str(value).encode() for key, value in (manifest.get("data") or {}).items()}
-    return texts | _decoded(manifest.get("binaryData"))
+Data = Mapping[str, Sealed]
+"""Sealed until it has been shown to be certificates: beside a bundle, or by mistake in its place, keys may lie."""
 
 
-def _decoded(data: object) -> dict[str, bytes]:
-    decoded: dict[str, bytes] = {}
+def _texts(manifest: Manifest) -> Data:
+    texts = {key: Sealed(str(value).encode()) for key, value in (manifest.get("data") or {}).items()}
+    return {**texts, **_decoded(manifest.get("binaryData"))}
+
+
+def _decoded(data: object) -> Data:
+    decoded: dict[str, Sealed] = {}
     for key, value in data.items() if isinstance(data, Mapping) else ():
         try:
-            decoded[key] = base64.b64decode(value, validate=True)
+            decoded[key] = Sealed(base64.b64decode(value, validate=True))
         except (binascii.Error, TypeError, ValueError):
             continue
     return decoded
 
 
-CONFIG_DATA: Projection[Mapping[str, bytes]] = Projection("config-data", _texts)
-SECRET_DATA: Projection[Mapping[str, bytes]] = Projection(
-    "secret-data", lambda manifest: _decoded(manifest.get("data"))
-)
+CONFIG_DATA: Projection[Data] = Projection("config-data", _texts)
+SECRET_DATA: Projection[Data] = Projection("secret-data", lambda manifest: _decoded(manifest.get("data")))
 
 
 def trust_part(asked: Asked) -> Part:
@@ -72,7 +75,7 @@ def _brought(asked: Asked, reference: BundleRef) -> Part:
     if reference.key not in reading.value:
         return waiting(NAME, "BundleInvalid", f"{field} has no key {reference.key}; add it or name another key")
     try:
-        bundle = build_bundle([reading.value[reference.key]])
+        bundle = build_bundle([reading.value[reference.key].open()])
     except PkiError as error:
         return waiting(NAME, "BundleInvalid", f"{field}, key {reference.key}: {error}")
     return in_place(NAME, found=Trusted(bundle))

@@ -41,18 +41,19 @@ def secret_action(
         message=message,
         parts=parts,
         secret_type=secret_type,
-        labels=dict(labels),
-        annotations=dict(annotations),
+        labels={**labels, RELEASED: None},
+        annotations={**annotations, **(target.held.taking_up if target.held else {})},
         replaces=target.held.mark.version if target.held else None,
         notable=notable,
     )
 
 
 def marks_differ(held: Ours, labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
-    """Whether a label or annotation of ours was changed, or the object was released once and is taken up again."""
+    """Whether a label or annotation of ours was changed, or the object is taken up again: released, or restored."""
     entry = held.entry
     return (
-        RELEASED in entry.labels
+        held.mark.restored
+        or RELEASED in entry.labels
         or any(entry.labels.get(key) != value for key, value in labels.items())
         or any(entry.annotations.get(key) != value for key, value in annotations.items())
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from breakwater.kernel.plan import Contest
@@ -18,18 +19,20 @@ class Contests:
     def __init__(self) -> None:
         self._takes: dict[Ref, dict[str, deque[datetime]]] = {}
 
-    def permit(self, ref: Ref, managers: tuple[str, ...], now: datetime) -> Contest | None:
-        """Record one more re-take from these managers, or answer who must be argued with instead."""
-        ledger = self._takes.setdefault(ref, {})
+    def standing(self, ref: Ref, managers: Iterable[str], now: datetime) -> Contest | None:
+        """Who of these managers must be argued with, because enough was taken back from them."""
         for manager in managers:
-            takes = ledger.setdefault(manager, deque())
+            takes = self._takes.get(ref, {}).get(manager, deque())
             while takes and now - takes[0] > WINDOW:
                 takes.popleft()
             if len(takes) >= MOST_TAKES:
                 return Contest(manager, len(takes))
-        for manager in managers:
-            ledger[manager].append(now)
         return None
+
+    def record(self, ref: Ref, managers: Iterable[str], now: datetime) -> None:
+        """A field was taken back from each of these managers."""
+        for manager in managers:
+            self._takes.setdefault(ref, {}).setdefault(manager, deque()).append(now)
 
     def forget(self, ref: Ref) -> None:
         """The object is gone."""

@@ -86,13 +86,16 @@ class Election:
             started = self._monotonic()
             try:
                 # An API server that accepts the request and stays silent must not hold us beyond the deadline.
-                if not await asyncio.wait_for(self._renew(), remaining):
-                    raise LeaseLostError("another instance holds the lease")
-                renewed = started
+                async with asyncio.timeout(remaining):
+                    held = await self._renew()
             except TimeoutError:
                 raise LeaseLostError("the lease was not renewed in time") from None
             except ApiError as error:
                 log.warning("lease not renewed", extra={"error": str(error)})
+                continue
+            if not held:
+                raise LeaseLostError("another instance holds the lease")
+            renewed = started
 
     async def release(self) -> None:
         """Give the Lease up, so that the next leader need not wait for its end."""
@@ -101,7 +104,8 @@ class Election:
         spec = {**self._held["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         held, self._held = self._held, None
         try:
-            await asyncio.wait_for(self._writer.replace(self._ref, {**held, "spec": spec}), RELEASE_WITHIN)
+            async with asyncio.timeout(RELEASE_WITHIN):
+                await self._writer.replace(self._ref, {**held, "spec": spec})
         except (ApiError, TimeoutError) as error:
             log.info("lease not released", extra={"error": str(error)})
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 REPEAT_AFTER = timedelta(hours=1)
 REMEMBERED = 4096
-LONGEST_NOTE = 1024
+LONGEST_NOTE = 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Events:
             "type": "Warning" if news.warning else "Normal",
             "reason": news.reason[:128],
             "action": news.action[:128],
-            "note": news.note[:LONGEST_NOTE],
+            "note": news.note.encode()[:LONGEST_NOTE].decode(errors="ignore"),
             "regarding": {
                 "apiVersion": news.resource.api_version,
                 "kind": news.resource.kind,

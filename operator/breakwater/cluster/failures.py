@@ -20,6 +20,10 @@ def failure_of(error: ApiError, target: Ref) -> Failure:
         return Failure(
             "TooManyRequests", f"{target}: the API server asked to wait", Ending.AT, error.retry_after or 1.0
         )
+    if error.status in (400, 403, 422) and "denied" in error.message:
+        # A policy, or a webhook, which may answer with any code.
+        message = f"{target}: an admission policy refused it: {error.message[:LONGEST]}; adapt that policy"
+        return Failure("AdmissionRefused", message)
     if error.status == 403:
         return _forbidden(error, target)
     if error.status == 404:
@@ -46,6 +50,4 @@ def _forbidden(error: ApiError, target: Ref) -> Failure:
         return Failure("NamespaceTerminating", f"{target}: the namespace is being deleted")
     if "exceeded quota" in message:
         return Failure("QuotaExceeded", f"{target}: {message}; raise the quota or remove what is not needed")
-    if "denied" in message:
-        return Failure("AdmissionRefused", f"{target}: an admission policy refused it: {message}")
     return Failure("Forbidden", f"{target}: the operator may not write this: {message}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,10 @@ PAGE = 500
 WATCH_SECONDS = 40
 SILENCE = 50.0
 FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
-SYNCED_WITHIN = 600
+LONGEST_DELAY = 8.0
+LONGEST_RETRY_AFTER = 60.0
+# Longer than any watch, request or pause lasts: whoever is quiet for so long hangs.
+LONGEST_SILENCE = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,12 @@ class Informer:
         self._query = {"labelSelector": feed.selector} if feed.selector else {}
         self._delay = FIRST_DELAY
         self._kicked = asyncio.Event()
+        self._heard = time.monotonic()
+
+    def fault(self) -> str | None:
+        """What is wrong with it, for /healthz: a refusal is heard as well, only silence is a fault."""
+        silent = time.monotonic() - self._heard
+        return f"{self._feed.resource}: nothing heard for {silent:.0f} s" if silent > LONGEST_SILENCE else None
 
     def kick(self) -> None:
         """Try again at once; the reason of the last failure may be gone."""
@@ -80,13 +89,14 @@ class Informer:
                 if version is None:
                     version = await self._list()
                 version = await self._watch(version)
-                self._delay = FIRST_DELAY
             except ApiError as error:
                 version = await self._recover(error, version)
 
     async def _recover(self, error: ApiError, version: str | None) -> str | None:
+        self._heard = time.monotonic()
         if error.status == 410:
             log.info("listing again", extra={"resource": str(self._feed.resource), "why": error.message})
+            await self._pause(None)
             return None
         if error.status in (403, 404):
             self._lose(error)
@@ -99,11 +109,14 @@ class Informer:
         return version
 
     async def _pause(self, retry_after: float | None) -> None:
-        delay = retry_after if retry_after is not None else self._delay * random.uniform(0.75, 1.25)  # noqa: S311 - spreading load
+        delay = self._delay * random.uniform(0.75, 1.25)  # noqa: S311 - spreading load
+        if retry_after is not None:
+            delay = min(retry_after, LONGEST_RETRY_AFTER)
         self._delay = min(self._delay * 2, LONGEST_DELAY)
         self._kicked.clear()
         try:
-            await asyncio.wait_for(self._kicked.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self._kicked.wait()
         except TimeoutError:
             return
 
@@ -121,6 +134,7 @@ class Informer:
         async for page in self._pages():
             items.extend(self._reduced(item) for item in page.get("items") or ())
             version = str(page["metadata"]["resourceVersion"])
+            self._heard = time.monotonic()
         feed = self._feed
         self._inventory.listed(feed.resource, feed.scope, items, int(version), feed.stream)
         return version
@@ -145,18 +159,21 @@ class Informer:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        seen = version
+        seen, started = version, time.monotonic()
         try:
             async with self._client.stream(self._path, query, accept, SILENCE) as events:
                 async for event in events:
                     seen = self._take(event)
+                    self._heard, self._delay = time.monotonic(), FIRST_DELAY
         except ApiError as error:
             if error.status != 0:
                 raise
             # The connection broke, not the watch: go on from the last event that came through.
             log.info("watch resumed", extra={"resource": str(self._feed.resource), "error": str(error)})
-            if seen == version:
-                await self._pause(None)
+        self._heard = time.monotonic()
+        # Whoever ends our watches as soon as they begin must not be asked without end.
+        if seen == version and self._heard - started < LONGEST_DELAY:
+            await self._pause(None)
         return seen
 
     def _take(self, event: Manifest) -> str:

@@ -74,6 +74,7 @@ class Inventory:
     ) -> None:
         self.settings = settings
         self.listener = Listener()
+        self.changes = 0
         self._whole = {resource: Store(resource, _scopes_of(resource, scopes)) for resource in (*whole, *split)}
         self._metadata = {resource: Store(resource, scopes) for resource in split}
         self._fetched: dict[Ref, Entry | Unknown] = {}
@@ -279,6 +280,7 @@ class Inventory:
 
     def _close(self, resource: Resource, scope: str, gap: Unknown | None, stream: Stream) -> None:
         if self._stores(resource, stream).close(scope, gap):
+            self.changes += 1
             self.listener.known(resource)
 
     @contextmanager
@@ -291,6 +293,7 @@ class Inventory:
             self._notify(change)
 
     def _notify(self, change: Change) -> None:
+        self.changes += 1
         if change.before != change.after:
             for index, keys in self._indexes.update(change.ref, change.before, change.after):
                 self.listener.indexed(index, keys)

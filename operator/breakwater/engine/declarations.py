@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 
 from breakwater.cluster.client import METADATA_OF_LIST, ApiError, Client, collection_path
@@ -20,13 +21,16 @@ from breakwater.kernel.references import Ref, Resource, definition_of
 log = logging.getLogger(__name__)
 
 SWEEP = 300.0
+GLANCE = 20.0
 GATHER = 0.3
 PATIENCE = 20
 RETRY = 2.0
 
+Place = tuple[Resource, str]
+
 
 class Declarations:
-    """Keeps the inventory true for the kinds that kopf watches."""
+    """Keeps the inventory true for the kinds that kopf watches, in each scope for itself."""
 
     def __init__(
         self,
@@ -39,9 +43,11 @@ class Declarations:
         self._client = client
         self._writer = writer
         self._inventory = inventory
-        self._scopes = {resource: scopes if resource.namespaced else ("",) for resource in resources}
-        self._doubts = {resource: asyncio.Event() for resource in self._scopes}
-        self._by_kind = {resource.kind: resource for resource in self._scopes}
+        self._by_kind = {resource.kind: resource for resource in resources}
+        self._doubts: dict[Place, asyncio.Event] = {}
+        for resource in self._by_kind.values():
+            for scope in scopes if resource.namespaced else ("",):
+                self._doubts[resource, scope] = asyncio.Event()
 
     def feed(self, kind: str, event_type: str | None, manifest: Manifest) -> None:
         """One event of kopf's, in our loop. A type of None means that it was listed, perhaps after a gap."""
@@ -51,66 +57,94 @@ class Declarations:
             return
         self._inventory.put(resource, without_managers(manifest))
         if event_type is None:
-            self._doubts[resource].set()
+            for scope in ("", manifest["metadata"].get("namespace", "")):
+                if (resource, scope) in self._doubts:
+                    self._doubts[resource, scope].set()
 
     def doubt(self, name: str) -> None:
         """The definition of this name (`plural.group`) changed."""
-        for resource in self._scopes:
+        for (resource, _), doubt in self._doubts.items():
             if definition_of(resource).name == name:
-                self._doubts[resource].set()
+                doubt.set()
 
     async def run(self) -> None:
         """Compare all kinds until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for resource in self._scopes:
-                group.create_task(self._watch_over(resource))
+            for resource, scope in self._doubts:
+                group.create_task(self._watch_over(resource, scope))
 
-    async def _watch_over(self, resource: Resource) -> None:
-        doubt = self._doubts[resource]
+    async def _watch_over(self, resource: Resource, scope: str) -> None:
+        doubt = self._doubts[resource, scope]
         while True:
             doubt.clear()
-            wait = SWEEP
-            for scope in self._scopes[resource]:
-                try:
-                    await self._compare(resource, scope)
-                except ApiError as error:
-                    self._lose(resource, scope, error)
-                    wait = error.retry_after or RETRY
-            await _either(doubt, wait)
+            try:
+                await self._compare(resource, scope)
+                await self._until_doubtful(resource, scope)
+            except ApiError as error:
+                self._lose(resource, scope, error)
+                await _either(doubt, error.retry_after or RETRY)
             await asyncio.sleep(GATHER)
+
+    async def _until_doubtful(self, resource: Resource, scope: str) -> None:
+        """Until kopf listed again, or the API server counts other than we do.
+
+        When everything was deleted in a gap, kopf lists nothing, and hence says nothing.
+        """
+        ends = time.monotonic() + SWEEP
+        while time.monotonic() < ends:
+            if await _either(self._doubts[resource, scope], GLANCE):
+                return
+            if await self._count(resource, scope) != self._held(resource, scope):
+                return
+
+    async def _count(self, resource: Resource, scope: str) -> int:
+        page = await self._page(resource, scope, {"limit": "1"})
+        return len(page.get("items") or ()) + int(page["metadata"].get("remainingItemCount") or 0)
+
+    def _held(self, resource: Resource, scope: str) -> int:
+        return sum(1 for ref, _ in self._inventory.held(resource) if scope in ("", ref.namespace))
 
     async def _compare(self, resource: Resource, scope: str) -> None:
         terminating = self._terminating(resource)
         if terminating is not None:
             self._inventory.lost(resource, scope, terminating)
             return
-        refs, version = await self._list(resource, scope)
-        await self._await_kopf(refs)
-        self._inventory.complete(resource, scope, refs, version)
+        versions, version = await self._list(resource, scope)
+        await self._await_kopf(versions)
+        self._inventory.complete(resource, scope, versions, version)
 
-    async def _await_kopf(self, refs: Mapping[Ref, None]) -> None:
+    async def _await_kopf(self, versions: Mapping[Ref, int]) -> None:
         """Kopf hands out the same list a moment earlier or later; what it never hands out is read by name."""
         for _ in range(PATIENCE):
-            missing = [ref for ref in refs if not isinstance(self._inventory.metadata(ref), Present)]
-            if not missing:
+            behind = [ref for ref, version in versions.items() if self._is_behind(ref, version)]
+            if not behind:
                 return
             await asyncio.sleep(GATHER)
-        for ref in missing:
+        log.warning("kopf is behind", extra={"objects": len(behind), "first": str(behind[0])})
+        for ref in behind:
             manifest = await self._writer.read(ref)
             if manifest is not None:
                 self._inventory.put(ref.resource, without_managers(manifest))
 
-    async def _list(self, resource: Resource, scope: str) -> tuple[dict[Ref, None], int]:
-        refs: dict[Ref, None] = {}
+    def _is_behind(self, ref: Ref, version: int) -> bool:
+        held = self._inventory.metadata(ref)
+        return not isinstance(held, Present) or held.value.version < version
+
+    async def _list(self, resource: Resource, scope: str) -> tuple[dict[Ref, int], int]:
+        versions: dict[Ref, int] = {}
         query = {"limit": str(PAGE)}
         while True:
-            path = collection_path(resource, scope)
-            page = await self._client.request("GET", path, query=query, accept=METADATA_OF_LIST)
-            refs |= dict.fromkeys(ref_of(resource, item) for item in page.get("items") or ())
+            page = await self._page(resource, scope, query)
+            for item in page.get("items") or ():
+                versions[ref_of(resource, item)] = int(item["metadata"]["resourceVersion"])
             following = page["metadata"].get("continue")
             if not following:
-                return refs, int(page["metadata"]["resourceVersion"])
+                return versions, int(page["metadata"]["resourceVersion"])
             query["continue"] = following
+
+    async def _page(self, resource: Resource, scope: str, query: Mapping[str, str]) -> Manifest:
+        path = collection_path(resource, scope)
+        return await self._client.request("GET", path, query=query, accept=METADATA_OF_LIST)
 
     def _terminating(self, resource: Resource) -> Unknown | None:
         definition = self._inventory.metadata(definition_of(resource))
@@ -128,8 +162,11 @@ class Declarations:
             self._inventory.lost(resource, scope, Unknown("Forbidden", f"the operator may not list {resource.plural}"))
 
 
-async def _either(event: asyncio.Event, seconds: float) -> None:
+async def _either(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event came before the time was over."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
-        return
+        return False
+    return True

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,9 +18,9 @@ from breakwater.cluster.client import ApiError
 from breakwater.cluster.contests import Contests
 from breakwater.cluster.failures import failure_of
 from breakwater.cluster.inventory import Inventory
-from breakwater.cluster.writes import Writer, conflicting_managers
+from breakwater.cluster.writes import Writer
 from breakwater.engine.metrics import Metrics
-from breakwater.kernel.apply import foreign_writers, owned_data_keys
+from breakwater.kernel.apply import owned_data_keys, rivals
 from breakwater.kernel.plan import (
     Action,
     ApplyFields,
@@ -28,6 +29,7 @@ from breakwater.kernel.plan import (
     DeleteObject,
     Ending,
     Failure,
+    Gone,
     RelabelSecret,
     Version,
     WriteSecret,
@@ -35,10 +37,12 @@ from breakwater.kernel.plan import (
 from breakwater.kernel.reading import Entry, Manifest, Present
 from breakwater.kernel.recipe import Recipe
 from breakwater.kernel.references import Ref, definition_of
-from breakwater.kernel.sealed import Sealed
+from breakwater.kernel.sealed import Sealed, quotes
 from breakwater.pki import PkiError
 
 log = logging.getLogger(__name__)
+
+WITHHELD = "the request was denied, in words that quote the Secret and are not repeated here; see the API server's log"
 
 
 class Executor:
@@ -77,14 +81,14 @@ class Executor:
         return failure, lambda: None
 
     async def _apply_object(self, action: ApplyObject) -> Callable[[], None]:
-        try:
-            answer = await self._writer.apply(action.target, action.manifest)
-        except ApiError as error:
-            managers = conflicting_managers(error)
-            if not managers:
-                raise
-            self._retake(action.target, tuple(sorted({manager for manager, _ in managers})), managers)
-            answer = await self._writer.apply(action.target, action.manifest, force=True)
+        live = self._inventory.look_up(action.target)
+        manifest, managers = action.manifest, frozenset[str]()
+        if isinstance(live, Present):
+            managers = self._rivals(action.target, live.value.manifest, manifest)
+            # With its uid a deleted object does not come back, and another one under its name is not taken over.
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live.value.uid}}
+        answer = await self._writer.apply(action.target, manifest, force=bool(managers))
+        self._contests.record(action.target, managers, self._now())
         return self._taker(action.target, answer)
 
     async def _apply_fields(self, action: ApplyFields) -> Callable[[], None]:
@@ -97,25 +101,28 @@ class Executor:
     async def _write_secret(self, action: WriteSecret) -> Callable[[], None]:
         made = await asyncio.get_running_loop().run_in_executor(None, partial(_make, action.parts, self._now()))
         if action.replaces is None:
-            answer = await self._writer.create(action.target.resource, _new_secret(action, made))
+            with _discretion(made.values()):
+                answer = await self._writer.create(action.target.resource, _new_secret(action, made))
             return self._taker(action.target, answer)
         live = self._expect(action.target, action.replaces)
-        others = foreign_writers(live.manifest, "data", made)
-        if others:
-            self._retake(action.target, others, tuple((manager, "data") for manager in others))
-        answer = await self._writer.replace(action.target, _changed_secret(live.manifest, action, made))
+        marks = {"labels": action.labels, "annotations": action.annotations}
+        managers = self._rivals(action.target, live.manifest, {"metadata": marks, "data": _encoded(made)})
+        with _discretion((*made.values(), *_contents(live.manifest, owned_data_keys(live.manifest)))):
+            answer = await self._writer.replace(action.target, _changed_secret(live.manifest, action, made))
+        self._contests.record(action.target, managers, self._now())
         return self._taker(action.target, answer)
 
     async def _relabel_secret(self, action: RelabelSecret) -> Callable[[], None]:
         await self._confirm_gone(action.gone)
         live = self._expect(action.target, action.replaces)
-        metadata = dict(live.metadata)
-        metadata.pop("managedFields", None)
-        metadata["labels"] = _edited(live.labels, action.labels)
-        metadata["annotations"] = _edited(live.annotations, action.annotations)
-        answer = await self._writer.replace(
-            action.target, _complete(action.target, {**live.manifest, "metadata": metadata})
-        )
+        marks = {"labels": action.labels, "annotations": action.annotations}
+        managers = self._rivals(action.target, live.manifest, {"metadata": marks})
+        metadata = _marked(live.manifest, action)
+        with _discretion(_contents(live.manifest)):
+            answer = await self._writer.replace(
+                action.target, _complete(action.target, {**live.manifest, "metadata": metadata})
+            )
+        self._contests.record(action.target, managers, self._now())
         return self._taker(action.target, answer)
 
     async def _delete(self, action: DeleteObject) -> Callable[[], None]:
@@ -124,14 +131,19 @@ class Executor:
         self._contests.forget(action.target)
         return partial(self._inventory.gone, action.target, action.replaces.uid)
 
-    async def _confirm_gone(self, declaration: Ref | None) -> None:
+    async def _confirm_gone(self, gone: Gone | None) -> None:
         """A watch can be late or wrong; what is deleted does not come back, so ask once more."""
-        if declaration is None:
+        if gone is None:
             return
+        declaration = gone.declaration
         definition = await self._writer.read(definition_of(declaration.resource))
         if definition is None or "deletionTimestamp" in definition["metadata"]:
             raise _RefusedError(
                 Failure("KindNotServed", f"{declaration.resource} is not served; nothing is taken away")
+            )
+        if definition["metadata"]["uid"] != gone.definition:
+            raise _RefusedError(
+                Failure("KindRedefined", f"{declaration.resource} was defined anew meanwhile; nothing is taken away")
             )
         if await self._writer.read(declaration) is not None:
             raise _RefusedError(Failure("DeclarationExists", f"{declaration} exists after all; nothing is taken away"))
@@ -142,11 +154,15 @@ class Executor:
             return held.value
         raise _RefusedError(Failure("Conflict", f"{ref}: it changed meanwhile; planning again"))
 
-    def _retake(self, ref: Ref, managers: tuple[str, ...], fields: tuple[tuple[str, str], ...]) -> None:
-        contest = self._contests.permit(ref, managers, self._now())
+    def _rivals(self, ref: Ref, live: Manifest, wanted: Manifest) -> frozenset[str]:
+        """From whom a write of ours takes fields; refused where that was done often enough."""
+        fields = rivals(live, wanted)
+        managers = frozenset(manager for manager, _ in fields)
+        contest = self._contests.standing(ref, sorted(managers), self._now())
         self._inventory.contested(ref, contest)
         if contest is not None:
             raise _RefusedError(_contested(ref, contest, fields))
+        return managers
 
     def _taker(self, ref: Ref, answer: Manifest) -> Callable[[], None]:
         return partial(self._inventory.put, ref.resource, answer)
@@ -162,38 +178,67 @@ def _contested(ref: Ref, contest: Contest, fields: tuple[tuple[str, str], ...]) 
     named = ", ".join(sorted({field for manager, field in fields if manager == contest.manager}))
     return Failure(
         "Contested",
-        f'{ref}: "{contest.manager}" keeps changing {named or "fields"} that Breakwater owns; taken back '
+        f'{ref}: "{contest.manager}" keeps changing {named}, which Breakwater owns; taken back '
         f"{contest.takes} times in ten minutes and left alone now. Remove them from what {contest.manager} applies",
         Ending.STALLED,
     )
 
 
-def _make(parts: tuple[Recipe, ...], now: datetime) -> dict[str, str]:
-    data: dict[str, str] = {}
+Made = Mapping[str, bytes | Sealed]
+
+
+def _make(parts: tuple[Recipe, ...], now: datetime) -> Made:
+    made: dict[str, bytes | Sealed] = {}
     for part in parts:
-        for key, value in part.make(now).items():
-            data[key] = base64.b64encode(value.open() if isinstance(value, Sealed) else value).decode()
-    return data
+        made |= part.make(now)
+    return made
 
 
-def _new_secret(action: WriteSecret, made: Mapping[str, str]) -> dict[str, Any]:
+def _encoded(made: Made) -> dict[str, str]:
+    return {
+        key: base64.b64encode(value.open() if isinstance(value, Sealed) else value).decode()
+        for key, value in made.items()
+    }
+
+
+def _contents(live: Manifest, but: frozenset[str] = frozenset()) -> list[Sealed]:
+    """What a Secret holds, sealed; what others put there is as secret as anything."""
+    return [Sealed(base64.b64decode(value)) for key, value in (live.get("data") or {}).items() if key not in but]
+
+
+@contextmanager
+def _discretion(contents: Iterable[bytes | Sealed]) -> Iterator[None]:
+    """Whoever refuses a Secret may quote it; that must not travel on into status, events and logs."""
+    try:
+        yield
+    except ApiError as error:
+        secrets = [content for content in contents if isinstance(content, Sealed)]
+        if quotes(f"{error.reason} {error.message} {error.causes}", secrets):
+            error.reason, error.message, error.causes = "Withheld", WITHHELD, ()
+        raise
+
+
+def _new_secret(action: WriteSecret, made: Made) -> dict[str, Any]:
     metadata = {
         "name": action.target.name,
         "namespace": action.target.namespace,
-        "labels": dict(action.labels),
-        "annotations": dict(action.annotations),
+        "labels": _edited({}, action.labels),
+        "annotations": _edited({}, action.annotations),
     }
-    return _complete(action.target, {"metadata": metadata, "type": action.secret_type, "data": dict(made)})
+    return _complete(action.target, {"metadata": metadata, "type": action.secret_type, "data": _encoded(made)})
 
 
-def _changed_secret(live: Manifest, action: WriteSecret, made: Mapping[str, str]) -> dict[str, Any]:
+def _changed_secret(live: Manifest, action: WriteSecret, made: Made) -> dict[str, Any]:
     """Our keys as made, no others of ours; whatever others have added stays."""
     ours = owned_data_keys(live)
-    metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
-    metadata["labels"] = {**(metadata.get("labels") or {}), **action.labels}
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), **action.annotations}
     data = {key: value for key, value in (live.get("data") or {}).items() if key not in ours}
-    return _complete(action.target, {**live, "metadata": metadata, "data": {**data, **made}})
+    return _complete(action.target, {**live, "metadata": _marked(live, action), "data": {**data, **_encoded(made)}})
+
+
+def _marked(live: Manifest, action: WriteSecret | RelabelSecret) -> dict[str, Any]:
+    metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+    labels = _edited(metadata.get("labels") or {}, action.labels)
+    return {**metadata, "labels": labels, "annotations": _edited(metadata.get("annotations") or {}, action.annotations)}
 
 
 def _complete(ref: Ref, manifest: Mapping[str, Any]) -> dict[str, Any]:

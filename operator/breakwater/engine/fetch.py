@@ -6,9 +6,9 @@ import asyncio
 import logging
 
 from breakwater.cluster.client import ApiError
-from breakwater.cluster.informer import without_managers
 from breakwater.cluster.inventory import Inventory
 from breakwater.cluster.writes import Writer
+from breakwater.engine.reduce import made_by_us
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.reading import Entry, Unknown
 from breakwater.kernel.references import Ref
@@ -16,7 +16,8 @@ from breakwater.kernel.references import Ref
 log = logging.getLogger(__name__)
 
 TICK = 0.05
-RETRY_AFTER = 30.0
+RETRY_AFTER = 2.0
+RETRY_FORBIDDEN = 30.0
 AT_ONCE = 8
 
 
@@ -50,15 +51,17 @@ class Fetcher:
             await self._refused(ref, error)
         else:
             if manifest is not None:
-                self._inventory.fetched(ref, Entry.of(without_managers(manifest)))
+                self._inventory.fetched(ref, Entry.of(made_by_us(manifest)))
         finally:
             self._busy.pop(ref, None)
 
     async def _refused(self, ref: Ref, error: ApiError) -> None:
         log.warning("not readable", extra={"object": str(ref), "error": str(error)})
+        wait = error.retry_after or RETRY_AFTER
         if error.status == 403:
+            wait = RETRY_FORBIDDEN
             message = f"the operator may not read {ref}; grant it get on this {ref.resource.kind}"
             self._inventory.fetched(ref, Unknown("Forbidden", message))
-        await asyncio.sleep(error.retry_after or RETRY_AFTER)
+        await asyncio.sleep(wait)
         if self._reads.is_wanted(ref):
             self._inventory.refetch(ref)

@@ -45,6 +45,7 @@ class Frame:
         self._feed = feed
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
+        self._asked_to_stop = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._registry = kopf.OperatorRegistry()
         self._declare(resources)
@@ -77,6 +78,7 @@ class Frame:
 
     async def stop(self) -> None:
         """Stop kopf by its flag; cancelling it would have it kill our process later."""
+        self._asked_to_stop = True
         self._stop.set()
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join, 10)
@@ -111,7 +113,7 @@ class Frame:
     def _finish(self, error: BaseException | None) -> None:
         if self._ended.done():
             return
-        if self._stop.is_set():
+        if self._asked_to_stop:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(RuntimeError(f"kopf ended: {type(error).__name__}: {error}"))
@@ -124,6 +126,8 @@ class Frame:
             await kopf.operator(registry=self._registry, standalone=True, stop_flag=self._stop, **scope)
         finally:
             pulse.cancel()
+            # Kopf waits for the flag in a thread of the loop's pool, and without it the loop would never close.
+            self._stop.set()
 
     async def _beat(self) -> None:
         while True:

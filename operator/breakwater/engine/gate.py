@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from breakwater.cluster.events import Events, News
 from breakwater.cluster.inventory import Inventory
 from breakwater.engine.catalogue import Catalogue
 from breakwater.engine.metrics import Metrics
-from breakwater.engine.wakes import Reads
-from breakwater.kernel.ownership import OWNED
-from breakwater.kernel.pruning import CONFIRM, WINDOW, Vanished, judge, questioned, token
+from breakwater.kernel.ownership import OWNED, Mark
+from breakwater.kernel.pruning import CONFIRM, DEFINITION, WINDOW, Left, Vanished, judge, questioned, token
 from breakwater.kernel.reading import ABSENT, Absent, Present
 from breakwater.kernel.references import NAMESPACE, Ref, Subject, definition_of
+from breakwater.kernel.restrain import is_ending
 
 log = logging.getLogger(__name__)
 
@@ -30,33 +30,36 @@ class PruneGate:
         self,
         catalogue: Catalogue,
         inventory: Inventory,
-        reads: Reads,
         events: Events,
         metrics: Metrics,
         now: Callable[[], datetime],
     ) -> None:
         self._catalogue = catalogue
         self._inventory = inventory
-        self._reads = reads
         self._events = events
         self._metrics = metrics
         self._now = now
-        self._since: dict[Subject, datetime] = {}
+        self._left: dict[Subject, Left] = {}
         self._pruned: deque[datetime] = deque()
         self._confirmed: set[Subject] = set()
         self._asked = ""
+        self._seen = -1
 
     async def run(self, settled: Callable[[], bool]) -> None:
-        """Judge twice a second, until cancelled."""
+        """Judge twice a second, until cancelled; begins, and says so, when every subject was planned once."""
         while not settled():  # noqa: ASYNC110 - asked at start only; an event would have to be kept for ever
             await asyncio.sleep(TICK)
+        log.info("settled")
         while True:
-            asked = self._judge()
-            if asked:
-                await self._ask(asked)
+            # Looking through everything that was ever made is not free, and mostly nothing has changed.
+            if self._left or self._seen != self._inventory.changes:
+                self._seen = self._inventory.changes
+                asked = self._judge()
+                if asked:
+                    await self._ask(asked)
             await asyncio.sleep(TICK)
 
-    def _judge(self) -> frozenset[Subject]:
+    def _judge(self) -> Mapping[Subject, Left]:
         """State a permit for every vanished subject; returns those that need a person's word."""
         now = self._now()
         self._update(now)
@@ -64,57 +67,58 @@ class PruneGate:
         asked = questioned(state, now)
         if asked and self._confirmation() == token(asked):
             log.warning("mass deletion confirmed", extra={"token": token(asked), "declarations": len(asked)})
-            self._confirmed |= asked
-            state, asked = self._state(), frozenset()
+            self._confirmed |= asked.keys()
+            state, asked = self._state(), {}
         for subject, permit in judge(state, now).items():
             self._inventory.state(("prune", subject), Present(permit))
-        self._metrics.vanished.set(len(self._since))
+        self._metrics.vanished.set(len(self._left))
         self._metrics.mass_deletion.set(bool(asked))
         return asked
 
     def _state(self) -> Vanished:
-        declared = sum(1 for subject in self._reads.subjects if self._catalogue.declaration(subject))
-        doubtful = frozenset(subject for subject in self._since if self._is_doubtful(subject))
-        return Vanished(self._since, doubtful, frozenset(self._confirmed), tuple(self._pruned), declared)
+        declared = sum(1 for resource in self._catalogue.declared for _ in self._inventory.held(resource))
+        return Vanished(self._left, frozenset(self._confirmed), tuple(self._pruned), declared)
 
     def _update(self, now: datetime) -> None:
-        vanished = set(self._vanished())
-        for subject in self._since.keys() - vanished:
-            del self._since[subject]
+        left = {subject: self._remains(subject, declaration, now) for subject, declaration in self._vanished()}
+        for subject in self._left.keys() - left.keys():
             self._inventory.state(("prune", subject), ABSENT)
             if subject not in self._confirmed and self._is_undeclared(subject):
                 self._pruned.append(now)
             self._confirmed.discard(subject)
-        for subject in vanished:
-            self._since.setdefault(subject, now)
+        self._left = left
         while self._pruned and now - self._pruned[0] > WINDOW:
             self._pruned.popleft()
 
-    def _is_doubtful(self, subject: Subject) -> bool:
-        """A CRD that was deleted takes its resources along; applied again, it must not cost their keys."""
-        declaration = self._catalogue.declaration(subject)
-        if declaration is None:
-            return False
+    def _remains(self, subject: Subject, declaration: Ref, now: datetime) -> Left:
+        marks = self._owned(subject)
         definition = self._inventory.metadata(definition_of(declaration.resource))
+        declared = self._inventory.fact(("declared", subject))
+        return Left(
+            since=self._left[subject].since if subject in self._left else now,
+            objects={ref: mark.version for ref, mark in marks.items()},
+            oldest=min(mark.created for mark in marks.values()),
+            declared=declared.value if isinstance(declared, Present) else "",
+            definition=definition.value.project(DEFINITION) if isinstance(definition, Present) else None,
+        )
+
+    def _vanished(self) -> Iterator[tuple[Subject, Ref]]:
+        """Those whose declaration is gone and that left something behind; nobody is asked about a namespace's end."""
+        for key in self._inventory.keys(OWNED):
+            if not isinstance(key, Subject) or not self._is_undeclared(key):
+                continue
+            declaration = self._catalogue.declaration(key)
+            if declaration and self._owned(key) and not is_ending(self._inventory, key.namespace):
+                yield key, declaration
+
+    def _owned(self, subject: Subject) -> Mapping[Ref, Mark]:
         owned = self._inventory.indexed(OWNED, subject)
-        if not isinstance(definition, Present) or not isinstance(owned, Present):
-            return True
-        born = definition.value.metadata.get("creationTimestamp", "")
-        return any(mark.created <= born for mark in owned.value.values())
+        marks = owned.value if isinstance(owned, Present) else {}
+        return {ref: mark for ref, mark in marks.items() if not (mark.released or mark.deleting)}
 
     def _is_undeclared(self, subject: Subject) -> bool:
         declaration = self._catalogue.declaration(subject)
         return declaration is not None and isinstance(self._inventory.metadata(declaration), Absent)
-
-    def _vanished(self) -> Iterator[Subject]:
-        for key in self._inventory.keys(OWNED):
-            if not isinstance(key, Subject):
-                continue
-            if not self._is_undeclared(key):
-                continue
-            owned = self._inventory.indexed(OWNED, key)
-            if isinstance(owned, Present) and any(not mark.released for mark in owned.value.values()):
-                yield key
 
     def _confirmation(self) -> str | None:
         namespace = self._inventory.metadata(self._home())
@@ -123,7 +127,7 @@ class PruneGate:
     def _home(self) -> Ref:
         return Ref(NAMESPACE, "", self._inventory.settings.namespace)
 
-    async def _ask(self, asked: frozenset[Subject]) -> None:
+    async def _ask(self, asked: Mapping[Subject, Left]) -> None:
         home = self._inventory.metadata(self._home())
         if not isinstance(home, Present):
             return

@@ -78,7 +78,10 @@ class Operator:
         self._metrics = Metrics()
         self._client = Client(login, f"breakwater/{options.identity}")
         writer = Writer(self._client)
-        scopes = options.namespaces or ("",)
+        # Its own namespace is always served: the keys of its authorities live there.
+        own = options.settings.namespace
+        namespaces = tuple(dict.fromkeys((*options.namespaces, own))) if options.namespaces else ()
+        scopes = namespaces or ("",)
         declared = tuple(catalogue.declared)
         self._inventory = Inventory(
             options.settings,
@@ -107,12 +110,13 @@ class Operator:
             self._metrics,
             _now,
         )
-        self._gate = PruneGate(catalogue, self._inventory, self._reads, events, self._metrics, _now)
+        self._gate = PruneGate(catalogue, self._inventory, events, self._metrics, _now)
         self._informers = [Informer(self._client, self._inventory, feed) for feed in _feeds(catalogue, scopes)]
-        self._frame = Frame(login, declared, options.namespaces, self._declarations.feed)
+        self._frame = Frame(login, declared, namespaces, self._declarations.feed)
         lease = Ref(LEASE, options.settings.namespace, options.lease)
         self._election = Election(writer, lease, options.identity, options.times, time.monotonic)
-        self._endpoints = Endpoints(self._metrics, {"loop": lambda: None}, {"synced": self._unsynced})
+        live = {"kopf": self._frame.fault, "workers": self._standing, "watches": self._silent}
+        self._endpoints = Endpoints(self._metrics, live, {"synced": self._unsynced})
         self._leading = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -177,6 +181,12 @@ class Operator:
         )
         return f"not listed yet: {', '.join(behind)}" if behind else None
 
+    def _standing(self) -> str | None:
+        return self._queue.fault() if self._leading else None
+
+    def _silent(self) -> str | None:
+        return next((fault for fault in (informer.fault() for informer in self._informers) if fault), None)
+
     def _definition_changed(self, name: str) -> None:
         self._declarations.doubt(name)
         for informer in self._informers:
@@ -187,11 +197,12 @@ class Operator:
         raise _StopError
 
     async def _shut_down(self) -> None:
+        # First, for others wait for it; what is still under way is safe by its own rules.
+        if self._leading:
+            await self._election.release()
         await self._measuring.close()
         await self._frame.stop()
         await self._endpoints.close()
-        if self._leading:
-            await self._election.release()
         await self._client.close()
 
 

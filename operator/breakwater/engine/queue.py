@@ -173,7 +173,8 @@ class WorkQueue:
             self._looked = self._monotonic()
             self._ripen()
             try:
-                await asyncio.wait_for(self._rescheduled.wait(), self._until_next())
+                async with asyncio.timeout(self._until_next()):
+                    await self._rescheduled.wait()
             except TimeoutError:
                 continue
 

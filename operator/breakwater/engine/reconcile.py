@@ -23,7 +23,7 @@ from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.plan import Action, Ending, Failure, Plan
 from breakwater.kernel.reading import ABSENT, NOT_FETCHED, NOT_SYNCED, Absent, Entry, Present
 from breakwater.kernel.references import Subject
-from breakwater.kernel.restrain import restrain
+from breakwater.kernel.restrain import is_ending, restrain
 from breakwater.kernel.world import World
 
 log = logging.getLogger(__name__)
@@ -143,11 +143,20 @@ class Reconciler:
         if self._catalogue.kinds[subject.kind].resource is None:
             value = ABSENT if plan.value is None else Present(plan.value)
             self._inventory.state(("derived", subject), value)
+        self._note_declared(subject)
         self._mention(subject, plan.mentions)
         self._count_repeats(subject, plan)
         self._measuring.want(subject, plan.measures)
         if self._is_over(subject, plan):
             self._forget(subject)
+
+    def _note_declared(self, subject: Subject) -> None:
+        """Keep when the declaration was made, for the day when it is gone; see `pruning.Left`."""
+        declaration = self._catalogue.declaration(subject)
+        live = self._inventory.metadata(declaration) if declaration else ABSENT
+        if isinstance(live, Present):
+            created = live.value.metadata.get("creationTimestamp", "")
+            self._inventory.state(("declared", subject), Present(created), quiet=True)
 
     def _mention(self, subject: Subject, mentions: frozenset[Subject]) -> None:
         before = self._last[subject].mentions if subject in self._last else frozenset()
@@ -177,6 +186,7 @@ class Reconciler:
         self._repeats.pop(subject, None)
         self._inventory.remember(subject, {})
         self._inventory.state(("derived", subject), ABSENT)
+        self._inventory.state(("declared", subject), ABSENT)
 
     async def _write_status(self, subject: Subject, plan: Plan) -> None:
         declaration = self._catalogue.declaration(subject)
@@ -184,6 +194,8 @@ class Reconciler:
             return
         live = self._inventory.look_up(declaration)
         if not isinstance(live, Present) or live.value.manifest.get("status") == plan.status:
+            return
+        if is_ending(self._inventory, subject.namespace):
             return
         metadata = {
             key: live.value.metadata[key]

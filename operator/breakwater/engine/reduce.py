@@ -9,7 +9,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def made_by_us(manifest: Manifest) -> Manifest:
-    """An object of ours: everything, and who wrote which fields."""
+    """An object that is, or may become, ours: everything, and who wrote which fields."""
     metadata = {
         **manifest["metadata"],
         "managedFields": folded(manifest["metadata"].get("managedFields"), details=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from breakwater.kernel.ownership import MANAGER
@@ -41,6 +41,9 @@ def _field_paths(fields: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> lis
     """Paths of maps' leaves in fieldsV1; list items end a path, since they are compared by value."""
     found: list[tuple[str, ...]] = []
     for key, value in fields.items():
+        if key == ".":
+            # The map itself, beside what stands in it.
+            continue
         if not key.startswith("f:"):
             return [prefix]
         path = (*prefix, key[2:])
@@ -57,6 +60,28 @@ def _paths(wanted: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     return found
 
 
+def rivals(live: Manifest, wanted: Manifest) -> tuple[tuple[str, str], ...]:
+    """Who else owns what a write of `wanted` would change, as (manager, field); None in `wanted` stands for removal."""
+    changed = {path for path in _paths(wanted) if not _stands_at(live, path, wanted)}
+    found: set[tuple[str, str]] = set()
+    for item in live["metadata"].get("managedFields") or ():
+        if item.get("manager") != MANAGER:
+            held = changed.intersection(_field_paths(item.get("fieldsV1") or {}))
+            found |= {(str(item.get("manager")), f".{'.'.join(path)}") for path in held}
+    return tuple(sorted(found))
+
+
+def _stands_at(live: Manifest, path: tuple[str, ...], wanted: Manifest) -> bool:
+    value, standing = _value_at(wanted, path), _value_at(live, path)
+    return standing is None if value is None else _covers(standing, value)
+
+
+def _value_at(manifest: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        manifest = manifest.get(key) if isinstance(manifest, Mapping) else None
+    return manifest
+
+
 def owned_data_keys(live: Manifest) -> frozenset[str]:
     """The keys of a Secret's data that we wrote."""
     keys: set[str] = set()
@@ -67,12 +92,9 @@ def owned_data_keys(live: Manifest) -> frozenset[str]:
     return frozenset(keys)
 
 
-def foreign_writers(live: Manifest, field: str, keys: Iterable[str] = ()) -> tuple[str, ...]:
-    """Managers other than ours that own these keys (or, without keys, anything) below a top-level field."""
-    wanted = {f"f:{key}" for key in keys}
-    found = set()
-    for item in live["metadata"].get("managedFields") or ():
-        owned = (item.get("fieldsV1") or {}).get(f"f:{field}") or {}
-        if item.get("manager") != MANAGER and (wanted & owned.keys() if wanted else owned):
-            found.add(str(item.get("manager")))
-    return tuple(sorted(found))
+def is_written_by_others(live: Manifest, key: str) -> bool:
+    """Whether somebody else wrote this key of a Secret's data last."""
+    return any(
+        item.get("manager") != MANAGER and f"f:{key}" in ((item.get("fieldsV1") or {}).get("f:data") or {})
+        for item in live["metadata"].get("managedFields") or ()
+    )

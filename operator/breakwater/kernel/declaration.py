@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from breakwater.kernel.model import InvalidModelError, Model
 from breakwater.kernel.ownership import OWNED, RELEASED, Mark
-from breakwater.kernel.plan import Action, DeleteObject, Plan, RelabelSecret
+from breakwater.kernel.plan import Action, DeleteObject, Gone, Plan, RelabelSecret
+from breakwater.kernel.pruning import DEFINITION
 from breakwater.kernel.reading import Manifest, Present, Projection
-from breakwater.kernel.references import SECRET, Ref, Subject
+from breakwater.kernel.references import SECRET, Ref, Subject, definition_of
 from breakwater.kernel.world import World
 
 S = TypeVar("S", bound=Model)
@@ -64,32 +65,34 @@ def farewell(subject: Subject, declaration: Ref, world: World) -> Plan:
     Released objects stay as they are, with a label that says so; a declaration of the same name takes them up again.
     """
     owned = world.indexed(OWNED, subject)
-    if not isinstance(owned, Present):
+    definition = world.metadata(definition_of(declaration.resource), DEFINITION)
+    if not isinstance(owned, Present) or not isinstance(definition, Present):
         return Plan()
-    actions = [_leave(ref, mark, declaration) for ref, mark in owned.value if not (mark.released or mark.deleting)]
+    gone = Gone(declaration, definition.value.uid)
+    actions = [_leave(ref, mark, gone) for ref, mark in owned.value if not (mark.released or mark.deleting)]
     return Plan(actions=tuple(actions))
 
 
-def _leave(ref: Ref, mark: Mark, declaration: Ref) -> Action:
+def _leave(ref: Ref, mark: Mark, gone: Gone) -> Action:
     if ref.resource is SECRET and not mark.deletes:
         return RelabelSecret(
             id=f"release:{ref.namespace}/{ref.name}",
             target=ref,
             reason="Released",
-            message=f"{declaration} is gone and retains what it made",
+            message=f"{gone.declaration} is gone and retains what it made",
             labels={RELEASED: "true"},
             annotations={},
             replaces=mark.version,
-            gone=declaration,
+            gone=gone,
             notable=True,
         )
     return DeleteObject(
         id=f"delete:{ref.namespace}/{ref.name}",
         target=ref,
         reason="DeclarationGone",
-        message=f"{declaration} is gone",
+        message=f"{gone.declaration} is gone",
         replaces=mark.version,
-        gone=declaration,
+        gone=gone,
         takes_away=True,
         notable=True,
     )

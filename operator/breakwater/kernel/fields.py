@@ -52,7 +52,11 @@ DnsPattern = Annotated[
         "must be a DNS name in lower case; a wildcard is the whole first label, two labels behind it: *.example.com",
     ),
 ]
-SECRET_KEY = Format(r"^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret: letters, digits, '-', '_' and '.'")
+SECRET_KEY = Format(
+    r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$",
+    253,
+    "must be a key of a Secret: letters, digits, '-', '_' and '.', without two dots at the beginning",
+)
 SecretKey = Annotated[str, SECRET_KEY]
 Fingerprint = Annotated[str, Field(max_length=128)]
 Word = Annotated[str, Field(max_length=253)]

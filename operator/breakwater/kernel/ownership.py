@@ -18,6 +18,7 @@ SUBJECT = f"{GROUP}/subject"
 RELEASED = f"{GROUP}/released"
 DELETION_POLICY = f"{GROUP}/deletion-policy"
 GENERATION = f"{GROUP}/generation"
+RESTORED = f"{GROUP}/restored"
 AUTHORITY = f"{GROUP}/authority"
 USE = f"{GROUP}/use"
 
@@ -34,6 +35,7 @@ class Mark:
         released: left behind on purpose when its declaration ended.
         deletes: its declaration asked for deletion.
         deleting: the API server is deleting it.
+        restored: it bears our marks and we did not write it: a person put it there, from a backup.
         created: `creationTimestamp`, as written.
     """
 
@@ -43,19 +45,22 @@ class Mark:
     deletes: bool
     deleting: bool
     created: str
+    restored: bool = False
 
 
 def mark_of(manifest: Manifest) -> Mark | None:
     """The mark, or None when the object is not ours.
 
-    Our field manager must have written it, and one of our marks be left: a label or annotation that somebody removed is
-    drift to be repaired, but a label alone can be put on anything.
+    Either our field manager has written it and one of our marks is left: a label or annotation that somebody removed is
+    drift to be repaired. Or all our marks are there, as on a copy from a backup, which no manager of ours has written;
+    such a one counts only under the name and for the subject that it states.
     """
     metadata = manifest["metadata"]
     labels = metadata.get("labels") or {}
     annotations = metadata.get("annotations") or {}
     subject = Subject.parse(annotations.get(SUBJECT, ""))
-    if not _wrote(metadata) or (labels.get(MANAGED_BY) != MANAGER and subject is None):
+    labelled, wrote = labels.get(MANAGED_BY) == MANAGER, _wrote(metadata)
+    if not ((labelled or subject) if wrote else (labelled and subject)):
         return None
     return Mark(
         subject,
@@ -64,6 +69,7 @@ def mark_of(manifest: Manifest) -> Mark | None:
         deletes=annotations.get(DELETION_POLICY) == "Delete",
         deleting="deletionTimestamp" in metadata,
         created=metadata.get("creationTimestamp", ""),
+        restored=not wrote,
     )
 
 
@@ -76,7 +82,8 @@ MARK: Projection[Mark | None] = Projection("mark", mark_of)
 
 def _owned(manifest: Manifest) -> Mapping[Hashable, Any]:
     mark = mark_of(manifest)
-    return {mark.subject: mark} if mark and mark.subject else {}
+    # A copy under another name bears our marks as well: nothing is taken away that we have not written ourselves.
+    return {mark.subject: mark} if mark and mark.subject and not mark.restored else {}
 
 
 OWNED = Index("owned", MADE, _owned)
@@ -93,6 +100,11 @@ class Ours:
 
     entry: Entry
     mark: Mark
+
+    @property
+    def taking_up(self) -> dict[str, str]:
+        """An annotation for what was restored from a backup: with it this very object is written by us again."""
+        return {RESTORED: self.mark.version.uid} if self.mark.restored else {}
 
 
 @dataclass(frozen=True, slots=True)

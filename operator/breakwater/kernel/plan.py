@@ -98,14 +98,14 @@ class WriteSecret(Action):
     Attributes:
         parts: what its data is made of, later parts over earlier ones.
         secret_type: `type`, immutable once created.
-        labels, annotations: ours; those of others stay.
+        labels, annotations: ours; those of others stay, and None removes one.
         replaces: the version to change; None creates, and fails where the object has appeared meanwhile.
     """
 
     parts: tuple[Recipe, ...]
     secret_type: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
+    labels: Mapping[str, str | None]
+    annotations: Mapping[str, str | None]
     replaces: Version | None = None
 
 

@@ -57,7 +57,7 @@ class Projection(Generic[T]):
 class Entry:
     """One version of one object as the inventory holds it, with the projections computed from it so far."""
 
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
     uid: str
     version: int
     _memo: dict[Projection[Any], Any] = field(default_factory=dict, repr=False)

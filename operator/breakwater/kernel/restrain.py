@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from breakwater.kernel.condition import Condition, false
-from breakwater.kernel.plan import Action, Plan, Withheld
+from breakwater.kernel.plan import Action, Gone, Plan, Withheld
 from breakwater.kernel.pruning import Permit
-from breakwater.kernel.reading import Absent, Manifest, Present, Projection, Reading
+from breakwater.kernel.reading import Absent, Manifest, Present, Projection, Reading, project
 from breakwater.kernel.references import GROUP, NAMESPACE, Ref, Subject
 from breakwater.kernel.settings import Mode
-from breakwater.kernel.world import World
+from breakwater.kernel.world import Source, World
 
 MODE_LABEL = f"{GROUP}/mode"
 
@@ -74,21 +74,31 @@ def _objection(action: Action, plan: Plan, world: World, subject: Subject) -> tu
     if effective_mode(plan.mode, world, subject.namespace) is Mode.OBSERVE:
         return "Observed", "mode is Observe: planned, not written"
     namespace = action.target.namespace
-    if namespace:
-        state = _state(world, namespace)
-        if isinstance(state, Absent) or (isinstance(state, Present) and state.value.terminating):
-            return "NamespaceTerminating", f"namespace {namespace} is being deleted"
-    if getattr(action, "gone", None) is not None:
+    if namespace and _ends(_state(world, namespace)):
+        return "NamespaceTerminating", f"namespace {namespace} is being deleted"
+    gone: Gone | None = getattr(action, "gone", None)
+    if gone is not None:
         permit = world.fact(("prune", subject))
         if not isinstance(permit, Present):
             return "NotSettled", "not every subject has been planned yet"
         decision: Permit = permit.value
         if not decision.granted:
             return decision.reason, decision.message
+        if decision.definition != gone.definition:
+            return "NotSettled", f"the definition of {gone.declaration.resource} has just been applied anew"
     if action.takes_away and world.unknowns:
         read, why = next(iter(world.unknowns.items()))
         return "IncompleteKnowledge", f"{_name(read)}: {why.message or why.reason}"
     return None
+
+
+def is_ending(source: Source, namespace: str) -> bool:
+    """Whether nothing is written into a namespace any more, because it is being deleted or gone."""
+    return bool(namespace) and _ends(project(source.metadata(Ref(NAMESPACE, "", namespace)), NAMESPACE_STATE))
+
+
+def _ends(state: Reading[NamespaceState]) -> bool:
+    return isinstance(state, Absent) or (isinstance(state, Present) and state.value.terminating)
 
 
 def _state(world: World, namespace: str) -> Reading[NamespaceState]:

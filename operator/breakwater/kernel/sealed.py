@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NoReturn, Self, SupportsIndex, final
 
 _PROCESS_KEY: Final = secrets.token_bytes(32)
 _MINIMUM_KEY: Final = 32
+
+_TELLING: Final = 8
+"""So many characters of a secret are in no text by chance."""
 
 
 @final
@@ -79,3 +84,18 @@ class Sealed:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a sealed value cannot be changed")
+
+
+def quotes(text: str, contents: Iterable[Sealed]) -> bool:
+    """Whether a text, such as the reason of a refusal, repeats a secret or a part of one, plain or in base64."""
+    pieces = set(_pieces(text))
+    return any(
+        form in text if len(form) < _TELLING else not pieces.isdisjoint(_pieces(form))
+        for content in contents
+        for form in (content.open().decode(errors="replace"), base64.b64encode(content.open()).decode())
+        if form
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _TELLING] for start in range(len(text) - _TELLING + 1))

@@ -1,0 +1,34 @@
+"""`make bench`, or `python -m tests.bench [issue|start|soak|plan ...]`: prints figures, judges nothing."""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.bench import issue, planning, soak, start
+
+MEASURES = ("plan", "issue", "start", "soak")
+
+
+def main() -> None:
+    """Run the measurements that were asked for, all by default."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("measures", nargs="*", metavar="|".join(MEASURES), help="all when none is named")
+    parser.add_argument("--channels", type=int, default=1000, help="of issue (default %(default)s)")
+    parser.add_argument("--resources", type=int, default=5000, help="of start (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of soak (default %(default)s)")
+    given = parser.parse_args()
+    unknown = set(given.measures) - set(MEASURES)
+    if unknown:
+        parser.error(f"no such measure: {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    for name in given.measures or MEASURES:
+        run = {
+            "plan": planning.measure,
+            "issue": lambda: issue.measure(given.channels),
+            "start": lambda: start.measure(given.resources),
+            "soak": lambda: soak.measure(given.minutes),
+        }
+        run[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,14 @@
 """All versions of all keys and passwords that the API server ever stored, from its audit log.
 
-The oracle of tests that disturb the operator: whatever happened to it, no key was made twice and none was lost. Keys and
-passwords are known by their digests only; nothing here can show one.
+The oracle of tests that disturb the operator: whatever happened to it, no key was made twice and none was lost. Keys
+and passwords are known by their digests only; nothing here can show one.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def _faults(place: str, versions: list[Version]) -> Iterator[str]:
         yield f"{place}: more than one password"
     for field in ("key", "certificate", "password"):
         held = [bool(getattr(version, field)) for version in versions]
-        if any(before and not after for before, after in zip(held, held[1:], strict=False)):
+        if any(before and not after for before, after in itertools.pairwise(held)):
             yield f"{place}: a {field} was lost"
 
 

@@ -1,4 +1,4 @@
-"""A control plane with the operator behind the fault proxy, and the small life of one authority and one channel on it."""
+"""A control plane with the operator behind the fault proxy, and the life of one authority and one channel on it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 State = Mapping[str, Any]
 
 KINDS = "/apis/breakwater.dev/v1alpha1"
+PLURALS = {"CertificateAuthority": "certificateauthorities", "CommunicationChannel": "communicationchannels"}
 QUIET = 1.5
 """Seconds without a request after which an undisturbed operator counts as finished; its debounce takes one."""
 TIMEOUT = 60
@@ -86,9 +87,8 @@ class Api:
 
     def __post_init__(self) -> None:
         self.cluster.kubectl("create", "serviceaccount", "observer", "-n", "default")
-        self.cluster.kubectl(
-            "create", "clusterrolebinding", "observer", "--clusterrole=cluster-admin", "--serviceaccount=default:observer"
-        )
+        rights = ("--clusterrole=cluster-admin", "--serviceaccount=default:observer")
+        self.cluster.kubectl("create", "clusterrolebinding", "observer", *rights)
         self._token = self.cluster.kubectl("create", "token", "observer", "-n", "default", "--duration=24h").strip()
         self._trust = ssl.create_default_context(cadata=self.cluster.ca_pem)
 
@@ -195,7 +195,7 @@ class Lane:
             raise AssertionError(f"the leader ended with {ended}:\n{self._leader.log_text[-4000:]}")
 
     def state(self, scenario: Scenario) -> State:
-        """All that exists of a scenario, without what differs from run to run: names of its own, bytes of keys, times."""
+        """All that exists of a scenario, but for what differs from run to run: its own name, bytes of keys, times."""
         self.check()
         place = f"/api/v1/namespaces/{scenario.name}"
         found = {
@@ -204,7 +204,8 @@ class Lane:
             "root": self.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/authority-{scenario.name}"),
         }
         for plural in ("secrets", "configmaps"):
-            found |= {f"{plural}/{item['metadata']['name']}": item for item in self.api.get(f"{place}/{plural}")["items"]}
+            listed = self.api.get(f"{place}/{plural}")["items"]
+            found |= {f"{plural}/{item['metadata']['name']}": item for item in listed}
         shown = {name: _shown(item) for name, item in found.items() if item and not name.endswith("/kube-root-ca.crt")}
         state: State = json.loads(json.dumps(shown, sort_keys=True).replace(scenario.name, "SCENARIO"))
         return state
@@ -241,17 +242,16 @@ class Lane:
         secrets = self.api.get("/api/v1/secrets")["items"]
         declarations = [
             {**item, "kind": kind}
-            for kind, plural in (("CertificateAuthority", "certificateauthorities"), ("CommunicationChannel", "communicationchannels"))
-            for item in self.api.get(f"{KINDS}/{plural}")["items"]
+            for kind in ("CertificateAuthority", "CommunicationChannel")
+            for item in self.api.get(f"{KINDS}/{PLURALS[kind]}")["items"]
         ]
         return [*history.faults(), *(f"{name}: an orphan" for name in orphans(secrets, declarations))]
 
 
 def all_released(state: State) -> bool:
     """Whether nothing is left of a scenario but what was released."""
-    return all(name in ("root",) or name.startswith("secrets/") for name in state) and all(
-        RELEASED in item["labels"] for item in state.values()
-    )
+    only_secrets = all(name == "root" or name.startswith("secrets/") for name in state)
+    return only_secrets and all(RELEASED in item["labels"] for item in state.values())
 
 
 def _shown(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -30,13 +30,15 @@ LIFETIME, DUE = "1m", 60
 @pytest.fixture(scope="module")
 def jobs(request: pytest.FixtureRequest) -> Iterator[Jobs]:
     """What the chosen tests are about, under way side by side."""
-    chosen = [item for item in request.session.items if isinstance(item, pytest.Function) and item.module is request.module]
+    functions = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    chosen = [item for item in functions if item.module is request.module]
     with Lanes(LANES) as lanes:
         yield {item.name: lanes.submit(_job_of(item)) for item in chosen}
 
 
 def _job_of(item: pytest.Function) -> Callable[[Lane], Any]:
-    return partial(sweep, **item.callspec.params) if "phase" in item.callspec.params else partial(renew, **item.callspec.params)
+    parameters: dict[str, Any] = item.callspec.params
+    return partial(sweep if "phase" in parameters else renew, **parameters)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -68,12 +70,11 @@ def sweep(lane: Lane, phase: str, when: When) -> list[str]:
                 break
             killed_at.append(request)
         for kind in killing.kinds - {kind_of(request) for request in killed_at}:
-            verb, resource, subresource = kind
-            request = killing.at(NUMBERED.model_copy(update={"verb": verb, "resource": resource, "subresource": subresource}))
+            request = killing.at(NUMBERED.model_copy(update=kind._asdict()))
             assert request is not None, kind
             killed_at.append(request)
     assert lane.faults() == []
-    return [f"{request.verb} {request.resource} {request.subresource}".strip() for request in killed_at]
+    return [" ".join(kind_of(request)).strip() for request in killed_at]
 
 
 class Killing:
@@ -102,9 +103,17 @@ class Killing:
         return Scenario(next(self._names), self._phase.policy)
 
 
-def kind_of(request: Request) -> tuple[str, str, str]:
+class Kind(NamedTuple):
     """What a request does, to whichever object."""
-    return request.verb, request.resource, request.subresource
+
+    verb: str
+    resource: str
+    subresource: str
+
+
+def kind_of(request: Request) -> Kind:
+    """The kind of a request."""
+    return Kind(request.verb, request.resource, request.subresource)
 
 
 def renew(lane: Lane, when: When) -> dict[str, list[str]]:

@@ -16,11 +16,20 @@ PLACE = "redefined"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[ControlPlane]:
+def controlplane_of_its_own() -> Iterator[ControlPlane]:
     with ControlPlane() as own:
         install(own)
         namespace(own, PLACE)
         yield own
+
+
+@pytest.fixture
+def cluster(controlplane_of_its_own: ControlPlane) -> Iterator[ControlPlane]:
+    """Everything defined at first; nothing left at the end that the next test could take for its own."""
+    define(controlplane_of_its_own)
+    yield controlplane_of_its_own
+    controlplane_of_its_own.kubectl("delete", "bwca,chan", "--all", "-A", "--ignore-not-found")
+    controlplane_of_its_own.kubectl("delete", "secrets", "-A", *OURS)
 
 
 def declarations() -> list[dict[str, Any]]:

@@ -27,6 +27,11 @@ Change = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Scene]:
     with scene(SUITE) as made:
+        # Of a second generation, so that a count that is forgotten shows.
+        for thing in (SUITE.server, SUITE.binding):
+            before = made.client.get(thing)
+            made.client.delete(thing)
+            _await_next_generation(made, thing, before)
         yield made
 
 

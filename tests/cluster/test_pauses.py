@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -27,9 +27,15 @@ STRAGGLERS = 2.0
 @pytest.fixture(scope="module")
 def jobs(request: pytest.FixtureRequest) -> Iterator[Jobs]:
     """What the chosen tests are about, under way side by side."""
-    chosen = [item for item in request.session.items if isinstance(item, pytest.Function) and item.module is request.module]
+    functions = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    chosen = [item for item in functions if item.module is request.module]
     with Lanes(LANES) as lanes:
-        yield {item.name: lanes.submit(partial(sweep, **item.callspec.params)) for item in chosen}
+        yield {item.name: lanes.submit(_job_of(item)) for item in chosen}
+
+
+def _job_of(item: pytest.Function) -> Callable[[Lane], list[str]]:
+    parameters: dict[str, Any] = item.callspec.params
+    return partial(sweep, **parameters)
 
 
 @pytest.mark.parametrize("first", ["process", "request"])

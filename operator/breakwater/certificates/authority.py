@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
-from breakwater.kernel.declaration import declared_by
-from breakwater.kernel.reading import Absent, Present, Unknown
+from breakwater.kernel.declaration import declared_by, specified_by
+from breakwater.kernel.reading import Absent, Present, Projection, Unknown
 from breakwater.kernel.references import CERTIFICATE_AUTHORITY, SECRET, Ref
 from breakwater.kernel.world import World
 from breakwater.pki import PkiError, build_bundle
 
 DECLARED = declared_by(CertificateAuthoritySpec)
+SPECIFIED = specified_by(CertificateAuthoritySpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,8 @@ class Authority:
     name: str
     spec: CertificateAuthoritySpec
     pair: KeyPairView
-
-    @property
-    def bundle(self) -> bytes:
-        """What clients trust: the root, normalised."""
-        return bundle_of(self.pair)
+    bundle: bytes
+    """What clients trust: the root, normalised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def as_root(pair: KeyPairView) -> KeyPairView:
 
 def find(world: World, name: str) -> Authority | Unusable:
     """Read an authority with its key."""
-    declared = world.get(reference(name), DECLARED)
+    declared = world.get(reference(name), SPECIFIED)
     if isinstance(declared, Unknown):
         return Unusable(declared.reason, declared.message, known=False)
     if isinstance(declared, Absent):
@@ -79,16 +77,15 @@ def find(world: World, name: str) -> Authority | Unusable:
     spec = declared.value.spec
     if spec is None:
         return Unusable("AuthorityInvalid", f"CertificateAuthority {name} is not valid: {declared.value.fault}")
-    pair = world.get(key_secret(world, name, spec), KEY_PAIR)
-    if isinstance(pair, Unknown):
-        return Unusable(pair.reason, pair.message, known=False)
-    if not isinstance(pair, Present):
+    made = spec.source.secret_ref is None
+    signer = world.get(key_secret(world, name, spec), MADE_SIGNER if made else BROUGHT_SIGNER)
+    if isinstance(signer, Unknown):
+        return Unusable(signer.reason, signer.message, known=False)
+    if not isinstance(signer, Present):
         return Unusable("AuthorityNotReady", f"CertificateAuthority {name} has no key yet; see its conditions")
-    found = pair.value if spec.source.secret_ref is not None else as_root(pair.value)
-    fault = authority_fault(found)
-    if fault:
-        return Unusable("AuthorityNotReady", f"CertificateAuthority {name} cannot sign: {fault}")
-    return Authority(name, spec, found)
+    if signer.value.fault:
+        return Unusable("AuthorityNotReady", f"CertificateAuthority {name} cannot sign: {signer.value.fault}")
+    return Authority(name, spec, signer.value.pair, signer.value.bundle)
 
 
 def authority_fault(pair: KeyPairView) -> str:
@@ -102,3 +99,21 @@ def authority_fault(pair: KeyPairView) -> str:
     except PkiError as error:
         return str(error)
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A key pair that is meant to sign, judged once per version of its Secret: thousands of plans ask for it."""
+
+    pair: KeyPairView
+    bundle: bytes
+    fault: str
+
+
+def _signer(pair: KeyPairView) -> Signer:
+    fault = authority_fault(pair)
+    return Signer(pair, b"" if fault else bundle_of(pair), fault)
+
+
+MADE_SIGNER: Projection[Signer] = Projection("made-signer", lambda manifest: _signer(as_root(KEY_PAIR.of(manifest))))
+BROUGHT_SIGNER: Projection[Signer] = Projection("brought-signer", lambda manifest: _signer(KEY_PAIR.of(manifest)))

@@ -13,7 +13,7 @@ from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.references import SECRET
 from breakwater.kernel.sealed import Sealed
 from breakwater.kernel.world import Index
-from breakwater.pki import CertificateFacts, PkiError, key_matches, parse_chain
+from breakwater.pki import CertificateFacts, PkiError, key_spki, parse_chain
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 
 
@@ -67,7 +67,7 @@ def _view(manifest: Manifest) -> KeyPairView:
         chain = parse_chain(certificate)
         if key is None:
             fault = f"{PRIVATE_KEY} is missing"
-        elif not key_matches(key, certificate):
+        elif key_spki(key) != chain[0].spki:
             fault = f"{PRIVATE_KEY} does not belong to {CERTIFICATE}"
     except PkiError as error:
         fault = str(error)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from breakwater.certificates import authority as authorities
-from breakwater.certificates.authority import DECLARED, Authority, Unusable
+from breakwater.certificates.authority import SPECIFIED, Authority, Unusable
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.kernel.apply import differs
 from breakwater.kernel.ownership import AUTHORITY, MANAGED_BY, MANAGER, SUBJECT, Free, Ours, Taken, claim
@@ -52,7 +52,7 @@ PLACED = Index("trust-placed", (CONFIG_MAP, CLUSTER_TRUST_BUNDLE), _placed)
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:  # noqa: ARG001 - every plan has this signature
     """Place the bundle where it is selected, take it away where it is not any more."""
-    declared = world.get(authorities.reference(subject.name), DECLARED)
+    declared = world.get(authorities.reference(subject.name), SPECIFIED)
     if not isinstance(declared, Present) or declared.value.spec is None or declared.value.deleting:
         # Gone with its authority: the owner reference takes it along.
         return Plan()

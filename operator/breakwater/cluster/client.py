@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -86,6 +88,13 @@ class Login:
         """The API server's URL."""
         return str(self.configuration.host).rstrip("/")
 
+    def proxy(self) -> str | None:
+        """The proxy on the way to the API server, of the kubeconfig or else of the environment."""
+        if self.configuration.proxy:
+            return str(self.configuration.proxy)
+        url = urlsplit(self.server)
+        return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
+
     async def authorization(self) -> str | None:
         """The Authorization header; in a cluster the token file is read again each minute."""
         value = await self.configuration.get_api_key_with_prefix("BearerToken")
@@ -112,7 +121,8 @@ class Client:
             connector=aiohttp.TCPConnector(limit=0, ssl=login.tls(), keepalive_timeout=60),
             headers={"User-Agent": user_agent},
             read_bufsize=2**21,
-            trust_env=True,
+            # Not trust_env: that looks through the whole environment, and into ~/.netrc, at each request.
+            proxy=login.proxy(),
         )
 
     async def close(self) -> None:

@@ -51,7 +51,10 @@ class Listener:
         """Facts under these keys of an index changed."""
 
     def known(self, resource: Resource) -> None:
-        """What is known of a type as a whole changed: it was synced, or lost."""
+        """A scope of a type can be told completely now, or why it cannot is another reason."""
+
+    def lost(self, resource: Resource, scope: str) -> None:
+        """A scope of a type cannot be told any more: what was absent in it is Unknown."""
 
     def fact(self, key: Hashable) -> None:
         """A fact that is no object changed."""
@@ -222,7 +225,11 @@ class Inventory:
         self._close(resource, scope, why, stream)
 
     def fetched(self, ref: Ref, result: Entry | Unknown) -> None:
-        """The answer to a read of a foreign object by name."""
+        """The answer to a read of a foreign object by name; one that was overtaken by the watch is asked for again."""
+        overview = self._metadata[ref.resource].entry(ref)
+        if isinstance(result, Entry) and overview is not None and overview.version > result.version:
+            self.refetch(ref)
+            return
         with self._changing(ref):
             self._fetched[ref] = result
 
@@ -282,6 +289,8 @@ class Inventory:
         if self._stores(resource, stream).close(scope, gap):
             self.changes += 1
             self.listener.known(resource)
+            if gap is not None:
+                self.listener.lost(resource, scope)
 
     @contextmanager
     def _changing(self, ref: Ref) -> Iterator[None]:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from breakwater.cluster.client import Login
+from breakwater.kernel.references import Resource
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +33,14 @@ class Patience:
 
     Args:
         login: who we are; its token is asked for anew at each attempt.
-        insist: the part of a path below which a 403 and a 404 are waited out as well.
+        resource: what the session is for. Until it is served, discovery has no answer either, and neither its absence
+            nor a 403 is told.
     """
 
-    def __init__(self, login: Login, insist: str) -> None:
+    def __init__(self, login: Login, resource: Resource) -> None:
         self._login = login
-        self._insist = insist
+        self._resource = resource
+        self._groups, self._version = "/apis", f"/apis/{resource.api_version}"
         self._asked = time.monotonic()
 
     def idle(self) -> float:
@@ -75,14 +78,23 @@ class Patience:
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             log.warning("no answer", extra={"path": path, "error": type(error).__name__})
             return 0.0
-        if not self._passes(response.status, path):
+        if self._passes(response.status, path):
+            log.warning("refused", extra={"path": path, "status": response.status})
+        elif await self._names_it(response, path):
             return response
-        log.warning("refused", extra={"path": path, "status": response.status})
         response.release()
         return _retry_after(response.headers.get("Retry-After", ""))
 
     def _passes(self, status: int, path: str) -> bool:
-        return status in (401, 429) or status >= 500 or (status in (403, 404) and self._insist in path)
+        return status in (401, 429) or status >= 500 or (status in (403, 404) and self._version in path)
+
+    async def _names_it(self, response: aiohttp.ClientResponse, path: str) -> bool:
+        """Whether an answer of discovery names the resource; true for all other answers."""
+        if path == self._groups:
+            return any(item["name"] == self._resource.group for item in (await response.json()).get("groups") or ())
+        if path == self._version:
+            return any(item["name"] == self._resource.plural for item in (await response.json()).get("resources") or ())
+        return True
 
 
 def _retry_after(header: str) -> float:

@@ -115,10 +115,14 @@ class Declarations:
 
     async def _await_kopf(self, versions: Mapping[Ref, int]) -> None:
         """Kopf hands out the same list a moment earlier or later; what it never hands out is read by name."""
-        for _ in range(PATIENCE):
-            behind = [ref for ref, version in versions.items() if self._is_behind(ref, version)]
+        behind, waits = list(versions), 0
+        while waits < PATIENCE:
+            before = len(behind)
+            behind = [ref for ref in behind if self._is_behind(ref, versions[ref])]
             if not behind:
                 return
+            # Thousands take their time, and are waited for as long as there are fewer each time.
+            waits = 0 if len(behind) < before else waits + 1
             await asyncio.sleep(GATHER)
         log.warning("kopf is behind", extra={"objects": len(behind), "first": str(behind[0])})
         for ref in behind:

@@ -1,7 +1,11 @@
-"""Kopf, the operator's frame: watches our own kinds in a thread and loop of its own, and feeds ours.
+"""Kopf, the operator's frame: watches our own kinds, each in a thread and loop of its own, and feeds our loop.
 
-Kopf cancels every younger task of its loop when it stops, hence the thread. It dies of errors that it cannot recover
+Kopf cancels every younger task of its loop when it stops, hence a thread. It dies of errors that it cannot recover
 from; then the process ends, and Kubernetes starts another.
+
+Kopf looks for the kinds to watch when it starts and, left to itself, at each change of a CRD. The second look is taken
+away from it: discovery is behind the CRDs, so now and then it would stop watching a CRD that was applied again. So each
+kind has a kopf of its own, which finds its kind late where it is not served yet, and then never lets go of it.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -18,7 +22,7 @@ import kopf
 from breakwater.cluster.client import Login
 from breakwater.cluster.patience import Patience
 from breakwater.kernel.reading import Manifest
-from breakwater.kernel.references import GROUP, VERSION, Resource
+from breakwater.kernel.references import GROUP, Resource
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +30,9 @@ log = logging.getLogger(__name__)
 FINALIZER = f"{GROUP}/never-used"
 WATCH_SECONDS = 40
 SILENCE = 50
+IDLE_SECONDS = 0.5
 BEAT = 1.0
+IDLE_TASK = 0.5
 LONGEST_PAUSE = 30.0
 # Each watch is asked for again at least every SILENCE seconds, and refused ones much more often.
 LONGEST_IDLE = 3.0 * SILENCE
@@ -35,11 +41,12 @@ Feed = Callable[[str, str | None, Manifest], None]
 
 
 class Frame:
-    """One run of kopf."""
+    """One run of kopf, for one kind."""
 
-    def __init__(self, login: Login, resources: Iterable[Resource], namespaces: tuple[str, ...], feed: Feed) -> None:
+    def __init__(self, login: Login, resource: Resource, namespaces: tuple[str, ...], feed: Feed) -> None:
         self._login = login
-        self._patience = Patience(login, insist=f"/apis/{GROUP}/{VERSION}/")
+        self._resource = resource
+        self._patience = Patience(login, resource)
         self._beaten = time.monotonic()
         self._namespaces = namespaces
         self._feed = feed
@@ -48,8 +55,8 @@ class Frame:
         self._asked_to_stop = False
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._registry = kopf.OperatorRegistry()
-        self._declare(resources)
-        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self._declare()
+        self._thread = threading.Thread(target=self._run, name=f"kopf-{resource.plural}", daemon=True)
 
     def start(self) -> None:
         """Start kopf."""
@@ -61,11 +68,11 @@ class Frame:
         if self._thread.ident is None:
             return None
         if not self._thread.is_alive():
-            return "kopf has ended"
+            return f"kopf for {self._resource.plural} has ended"
         if time.monotonic() - self._beaten > LONGEST_PAUSE:
-            return "kopf's event loop hangs"
+            return f"the event loop of kopf for {self._resource.plural} hangs"
         if self._patience.idle() > LONGEST_IDLE:
-            return "kopf has not asked for its watches any more"
+            return f"kopf has not asked for its watch of {self._resource.plural} any more"
         return None
 
     async def ended(self) -> None:
@@ -83,8 +90,8 @@ class Frame:
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join, 10)
 
-    def _declare(self, resources: Iterable[Resource]) -> None:
-        registry = self._registry
+    def _declare(self) -> None:
+        registry, resource = self._registry, self._resource
 
         @kopf.on.startup(registry=registry)
         def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -96,11 +103,9 @@ class Frame:
                 server=self._login.server, aiohttp_session=self._patience.session("breakwater/kopf")
             )
 
-        for resource in resources:
-
-            @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)
-            def feed(event: Any, kind: str = resource.kind, **_: Any) -> None:
-                self._loop.call_soon_threadsafe(self._feed, kind, event["type"], dict(event["object"]))
+        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)
+        async def feed(event: Any, **_: Any) -> None:
+            self._loop.call_soon_threadsafe(self._feed, resource.kind, event["type"], dict(event["object"]))
 
     def _run(self) -> None:
         error: BaseException | None = None
@@ -137,9 +142,28 @@ class Frame:
 
 def _configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.finalizer = FINALIZER
+    settings.persistence.diffbase_storage = _NoDifferences()
     settings.posting.enabled = False
+    settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = None
+    # When it stops, kopf waits for its tasks of objects, which live until they were idle for so long.
+    settings.queueing.idle_timeout = IDLE_TASK
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.inactivity_timeout = SILENCE
     # What can pass is waited out by the session; what reaches kopf all the same is tried but a few times more.
     settings.networking.error_backoffs = (1, 1, 2)
+    # A task waits for the next event of each object; after a list there is one for every object.
+    settings.queueing.idle_timeout = IDLE_SECONDS
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """Nobody asks kopf what changed; its own storages copy each object deeply, several times, to be able to say."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None

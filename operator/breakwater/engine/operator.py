@@ -112,10 +112,10 @@ class Operator:
         )
         self._gate = PruneGate(catalogue, self._inventory, events, self._metrics, _now)
         self._informers = [Informer(self._client, self._inventory, feed) for feed in _feeds(catalogue, scopes)]
-        self._frame = Frame(login, declared, namespaces, self._declarations.feed)
+        self._frames = [Frame(login, resource, namespaces, self._declarations.feed) for resource in declared]
         lease = Ref(LEASE, options.settings.namespace, options.lease)
         self._election = Election(writer, lease, options.identity, options.times, time.monotonic)
-        live = {"kopf": self._frame.fault, "workers": self._standing, "watches": self._silent}
+        live = {"kopf": self._hanging, "workers": self._standing, "watches": self._silent}
         self._endpoints = Endpoints(self._metrics, live, {"synced": self._unsynced})
         self._leading = False
 
@@ -140,8 +140,9 @@ class Operator:
 
     async def _lead(self, group: asyncio.TaskGroup) -> None:
         await self._until_synced([feed.resource for feed in _feeds(self._catalogue, ("",))])
-        self._frame.start()
-        _spawn(group, self._frame.ended(), self._declarations.run())
+        for frame in self._frames:
+            frame.start()
+        _spawn(group, *(frame.ended() for frame in self._frames), self._declarations.run())
         await self._until_synced(list(self._catalogue.declared))
         log.info("ready", extra={"subjects": len(self._queue)})
         await self._election.acquire()
@@ -184,6 +185,9 @@ class Operator:
     def _standing(self) -> str | None:
         return self._queue.fault() if self._leading else None
 
+    def _hanging(self) -> str | None:
+        return next((fault for fault in (frame.fault() for frame in self._frames) if fault), None)
+
     def _silent(self) -> str | None:
         return next((fault for fault in (informer.fault() for informer in self._informers) if fault), None)
 
@@ -201,7 +205,7 @@ class Operator:
         if self._leading:
             await self._election.release()
         await self._measuring.close()
-        await self._frame.stop()
+        await asyncio.gather(*(frame.stop() for frame in self._frames))
         await self._endpoints.close()
         await self._client.close()
 

@@ -43,6 +43,7 @@ class WorkQueue:
         self._due_heap: list[tuple[datetime, Subject]] = []
         self._delayed: dict[Subject, float] = {}
         self._delay_heap: list[tuple[float, Subject]] = []
+        self._debounced: set[Subject] = set()
         self._held: dict[Subject, float] = {}
         self._failures: dict[Subject, int] = {}
         self._progress = monotonic()
@@ -84,14 +85,19 @@ class WorkQueue:
 
     def add_debounced(self, subject: Subject) -> None:
         """Plan it when a burst has passed; the first of the burst sets the time."""
-        if subject not in self._ignored:
-            self.add_after(subject, DEBOUNCE)
+        if subject in self._ignored:
+            return
+        before = self._delayed.get(subject)
+        self.add_after(subject, DEBOUNCE)
+        if self._delayed[subject] != before:
+            self._debounced.add(subject)
 
     def add_after(self, subject: Subject, seconds: float) -> None:
         """Plan it after a delay; an earlier delay that is already set wins."""
         at = self._monotonic() + seconds
         if subject in self._delayed and self._delayed[subject] <= at:
             return
+        self._debounced.discard(subject)
         self._delayed[subject] = at
         heapq.heappush(self._delay_heap, (at, subject))
         self._rescheduled.set()
@@ -125,8 +131,11 @@ class WorkQueue:
         self._held[subject] = self._monotonic() + seconds
 
     def clean(self, subject: Subject) -> None:
-        """It is being planned from fresh reads just now: what woke it before is taken in."""
+        """It is being planned from fresh reads just now: what woke it before, or was about to, is taken in."""
         self._dirty.discard(subject)
+        if subject in self._debounced:
+            self._debounced.discard(subject)
+            del self._delayed[subject]
 
     @contextmanager
     def ignoring(self, subject: Subject) -> Iterator[None]:
@@ -141,6 +150,7 @@ class WorkQueue:
         """Drop every time and failure of a subject that is no more."""
         self._due.pop(subject, None)
         self._delayed.pop(subject, None)
+        self._debounced.discard(subject)
         self._held.pop(subject, None)
         self._failures.pop(subject, None)
 
@@ -190,6 +200,7 @@ class WorkQueue:
             if self._held.get(subject, at + 1) <= at:
                 del self._held[subject]
             if self._delayed.get(subject) == at:
+                self._debounced.discard(subject)
                 del self._delayed[subject]
                 self.add(subject)
 

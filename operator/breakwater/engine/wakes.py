@@ -98,6 +98,19 @@ class Reads(Listener):
         """Wake those who could not tell because of this type."""
         self._wake(self._gaps.get(resource, ()))
 
+    def lost(self, resource: Resource, scope: str) -> None:
+        """Wake those who believed to know this scope of the type."""
+        for ref, reads in self._keys.items():
+            if ref.resource is resource and scope in ("", ref.namespace):
+                for subjects in reads.values():
+                    self._wake(subjects, debounced=True)
+        for select, subjects in self._selects.get(resource, {}).items():
+            if not scope or select.namespace in (None, scope):
+                self._wake(subjects, debounced=True)
+        for index, subjects in self._indexes.items():
+            if resource in index.table.resources:
+                self._wake(subjects, debounced=True)
+
     def fact(self, key: Hashable) -> None:
         """Wake the readers of a fact."""
         self._wake(self._facts.get(key, ()))

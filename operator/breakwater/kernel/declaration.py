@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from breakwater.kernel.model import InvalidModelError, Model
@@ -57,6 +57,12 @@ def declared_by(model: type[S]) -> Projection[Declared[S]]:
         )
 
     return Projection(f"declared:{model.__name__}", read)
+
+
+def specified_by(model: type[S]) -> Projection[Declared[S]]:
+    """As `declared_by`, for other kinds: they have no business with the status, so its changes do not wake them."""
+    declared = declared_by(model)
+    return Projection(f"specified:{model.__name__}", lambda manifest: replace(declared.of(manifest), status={}))
 
 
 def farewell(subject: Subject, declaration: Ref, world: World) -> Plan:

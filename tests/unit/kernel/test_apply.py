@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from breakwater.kernel.apply import differs, foreign_writers, owned_data_keys
+from breakwater.kernel.apply import differs, is_written_by_others, owned_data_keys, rivals
 
 WANTED: dict[str, Any] = {
     "apiVersion": "v1",
@@ -83,6 +83,15 @@ def test_data_keys_of_ours_are_read_from_managed_fields() -> None:
     ]
     secret = {"metadata": {"managedFields": fields}}
     assert owned_data_keys(secret) == {"tls.crt", "tls.key"}
-    assert foreign_writers(secret, "data") == ("kubectl-edit",)
-    assert foreign_writers(secret, "data", ("tls.crt",)) == ()
-    assert foreign_writers(secret, "data", ("note",)) == ("kubectl-edit",)
+    assert is_written_by_others(secret, "note")
+    assert not is_written_by_others(secret, "tls.crt")
+
+
+def test_a_rival_is_named_with_the_field_that_a_write_would_take_from_it() -> None:
+    fields = [
+        {"manager": "breakwater", "fieldsV1": {"f:data": {"f:tls.crt": {}}}},
+        {"manager": "kubectl-edit", "fieldsV1": {"f:data": {"f:tls.crt": {}, "f:note": {}}}},
+    ]
+    secret = {"metadata": {"managedFields": fields}, "data": {"tls.crt": "theirs", "note": "x"}}
+    assert rivals(secret, {"data": {"tls.crt": "ours"}}) == (("kubectl-edit", ".data.tls.crt"),)
+    assert rivals(secret, {"data": {"tls.crt": "theirs"}}) == ()

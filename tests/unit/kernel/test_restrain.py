@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from breakwater.cluster.inventory import Inventory
-from breakwater.kernel.plan import DeleteObject, Plan, Version, WriteSecret
+from breakwater.kernel.plan import DeleteObject, Gone, Plan, Version, WriteSecret
 from breakwater.kernel.pruning import Permit
 from breakwater.kernel.reading import Present, Projection, Unknown
 from breakwater.kernel.references import COMMUNICATION_CHANNEL, NAMESPACE, SECRET, SERVICE, Ref, Subject
@@ -43,7 +43,7 @@ PRUNE = DeleteObject(
     message="its declaration is gone",
     replaces=Version("uid", "1"),
     takes_away=True,
-    gone=DECLARATION,
+    gone=Gone(DECLARATION, "definition-1"),
 )
 ANY: Projection[int] = Projection("any", lambda _: 0)
 
@@ -62,7 +62,8 @@ def met_unknown(world: World) -> World:
     return world
 
 
-GRANTED = Permit(granted=True, reason="DeclarationGone")
+GRANTED = Permit(granted=True, reason="DeclarationGone", definition="definition-1")
+STALE = Permit(granted=True, reason="DeclarationGone", definition="definition-0")
 REFUSED = Permit(granted=False, reason="MassDeletion", message="30 declarations vanished")
 TERMINATING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 OBSERVED = {"labels": {"breakwater.dev/mode": "observe"}}
@@ -89,6 +90,7 @@ CASES: list[tuple[str, Plan, Callable[[], World], str]] = [
     ("who met Unknown may add", Plan(actions=(WRITE,)), lambda: met_unknown(world_of()), ""),
     ("before the gate is open nothing is pruned", Plan(actions=(PRUNE,)), world_of, "NotSettled"),
     ("a mass deletion is stopped", Plan(actions=(PRUNE,)), lambda: world_of(permit=REFUSED), "MassDeletion"),
+    ("a permit under another definition is void", Plan(actions=(PRUNE,)), lambda: world_of(permit=STALE), "NotSettled"),
     ("a permit lets the pruning pass", Plan(actions=(PRUNE,)), lambda: world_of(permit=GRANTED), ""),
 ]
 

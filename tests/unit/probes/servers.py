@@ -35,7 +35,8 @@ class Recorder:
     heard: list[Heard] = field(default_factory=list)
 
     async def all_closed(self) -> None:
-        await asyncio.wait_for(asyncio.gather(*(one.closed.wait() for one in self.heard)), 5)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(one.closed.wait() for one in self.heard))
 
 
 def server_context(

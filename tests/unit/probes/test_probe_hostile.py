@@ -167,7 +167,8 @@ async def test_no_text_of_the_peer_reaches_the_outcome(run: Run, authority: Auth
 
 async def cancelled_when(reached: asyncio.Event, probe: TlsProbe) -> None:
     task = asyncio.create_task(measure(probe, LOOPBACK, NOW))
-    await asyncio.wait_for(reached.wait(), 3)
+    async with asyncio.timeout(3):
+        await reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -183,7 +184,8 @@ async def test_a_probe_cancelled_in_its_handshake_closes_the_connection(probe: T
 
     async with raw_server(silent) as port:
         await cancelled_when(reached, replace(probe, port=port))
-        await asyncio.wait_for(closed.wait(), 3)
+        async with asyncio.timeout(3):
+            await closed.wait()
 
 
 async def test_a_probe_cancelled_in_its_request_closes_the_connection(authority: Authority, probe: TlsProbe) -> None:

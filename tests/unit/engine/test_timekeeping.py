@@ -13,7 +13,7 @@ SUBJECT = Subject("Any", "", "one")
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_timekeeping_ends_when_cancelled_however_close_to_a_new_time(steps: int) -> None:
-    """A process that lost its Lease ends only when all its tasks do; a cancellation that is swallowed keeps it for ever."""
+    """A process that lost its Lease ends only when all its tasks do: one that swallows its cancellation keeps it."""
     queue = WorkQueue(lambda: datetime.now(UTC), time.monotonic)
     keeping = asyncio.create_task(queue.keep_time())
     await asyncio.sleep(0.01)

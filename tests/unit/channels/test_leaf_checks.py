@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from breakwater.certificates.authority import Authority
+from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
+from breakwater.certificates.kind import CertificateAuthoritySpec
+from breakwater.channels.leaf import Wanted, due_at, keys_so_far, renewal_of
+from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root
+from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
+from tests.unit.scenery import DAY, NOW, foreign_root
+from tests.unit.worlds import secret_manifest
+
+REQUEST = LeafRequest(
+    usages=frozenset({Usage.SERVER}), algorithm=Algorithm.ECDSA_P256, lifetime=90 * DAY, dns_names=("db.bpm.svc",)
+)
+SPEC = CertificateAuthoritySpec.read({"source": {"selfManaged": {}}})
+ROOT = issue_root(RootRequest(common_name="root", algorithm=Algorithm.ECDSA_P256, lifetime=3650 * DAY), NOW)
+
+
+def _view(pair: KeyPair, **changed: bytes) -> KeyPairView:
+    data = {CERTIFICATE: pair.certificate_pem, PRIVATE_KEY: pair.key.open(), TRUST: ROOT.certificate_pem}
+    return KEY_PAIR.of(secret_manifest("bpm", "db-tls", data | {key.replace("_", "."): value for key, value in changed.items()}))
+
+
+WANTED = Wanted(REQUEST, Authority("platform", SPEC, _view(ROOT), ROOT.certificate_pem))
+LEAF = issue_leaf(REQUEST, ROOT, NOW)
+
+
+def _asked(**changes: object) -> Wanted:
+    return replace(WANTED, request=replace(REQUEST, **changes))  # type: ignore[arg-type]  # a table of fields
+
+
+def _issued(now: datetime = NOW, root: KeyPair = ROOT, **changes: object) -> KeyPairView:
+    return _view(issue_leaf(replace(REQUEST, **changes), root, now))  # type: ignore[arg-type]  # a table of fields
+
+
+OTHER_KEY = issue_leaf(REQUEST, ROOT, NOW).key.open()
+SHORT_ROOT = issue_root(RootRequest(common_name="short", algorithm=Algorithm.ECDSA_P256, lifetime=30 * DAY), NOW)
+ENDS_WITH_ROOT = Wanted(REQUEST, Authority("short", SPEC, _view(SHORT_ROOT), SHORT_ROOT.certificate_pem))
+Case = tuple[KeyPairView, Wanted, datetime, str | None, bool]
+
+CASES: dict[str, Case] = {
+    "as declared: it stays": (_view(LEAF), WANTED, NOW, None, False),
+    "just before two thirds of its life: it stays": (_view(LEAF), WANTED, NOW + 59 * DAY, None, False),
+    "after two thirds of its life": (_view(LEAF), WANTED, NOW + 61 * DAY, "RenewalDue", False),
+    "expired": (_view(LEAF), WANTED, NOW + 100 * DAY, "RenewalDue", False),
+    "it ends with its authority: a new one would end there too": (
+        _issued(root=SHORT_ROOT), ENDS_WITH_ROOT, NOW + 29 * DAY, None, False,
+    ),
+    "the key belongs to another certificate": (_view(LEAF, tls_key=OTHER_KEY), WANTED, NOW, "KeyPairBroken", True),
+    "the key is gone": (_view(LEAF, tls_key=b""), WANTED, NOW, "KeyPairBroken", True),
+    "the certificate is gone": (_view(LEAF, tls_crt=b""), WANTED, NOW, "KeyPairBroken", True),
+    "the certificate is nonsense": (_view(LEAF, tls_crt=b"nonsense"), WANTED, NOW, "KeyPairBroken", True),
+    "another authority signed it": (_issued(root=foreign_root()), WANTED, NOW, "AuthorityChanged", False),
+    "a name more is declared": (
+        _view(LEAF), _asked(dns_names=("db.bpm.svc", "db2.bpm.svc")), NOW, "NamesChanged", False,
+    ),
+    "a name is declared no more": (
+        _issued(dns_names=("db.bpm.svc", "db2.bpm.svc")), WANTED, NOW, "NamesChanged", False,
+    ),
+    "an address is declared": (_view(LEAF), _asked(ip_addresses=("192.0.2.1",)), NOW, "NamesChanged", False),
+    "the same names in another order: it stays": (
+        _issued(dns_names=("db.bpm.svc", "a.bpm.svc")), _asked(dns_names=("db.bpm.svc", "a.bpm.svc")), NOW, None, False,
+    ),
+    "it is for clients": (
+        _issued(usages=frozenset({Usage.CLIENT}), common_name="db.bpm.svc"), WANTED, NOW, "UsageChanged", False,
+    ),
+    "damage counts before age": (_view(LEAF, tls_key=OTHER_KEY), WANTED, NOW + 61 * DAY, "KeyPairBroken", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", CASES)
+def test_why_a_certificate_is_issued_again(sentence: str) -> None:
+    pair, wanted, now, reason, damage = CASES[sentence]
+    found = renewal_of(pair, wanted, now)
+    assert (found.reason if found else None) == reason
+    assert (found.damage if found else False) is damage
+
+
+def test_the_due_time_is_two_thirds_of_the_life_and_none_where_the_authority_ends_first() -> None:
+    facts = _view(LEAF).facts
+    assert facts is not None
+    due = due_at(facts, WANTED)
+    assert due is not None
+    assert abs(due - (NOW + 60 * DAY)) < timedelta(hours=1)
+    clamped = _issued(root=SHORT_ROOT).facts
+    assert clamped is not None
+    assert due_at(clamped, ENDS_WITH_ROOT) is None
+
+
+COUNTS = {
+    "nothing is known": (None, {}, 0),
+    "the Secret knows": (3, {}, 3),
+    "status knows, the annotation was removed": (0, {"certificates": [{"use": "Server", "generation": 4}]}, 4),
+    "the Secret knows more than a restored status": (5, {"certificates": [{"use": "Server", "generation": 2}]}, 5),
+    "another use does not count": (1, {"certificates": [{"use": "Client", "generation": 9}]}, 1),
+    "status was edited into nonsense": (2, {"certificates": ["x", {"use": "Server", "generation": "9"}]}, 2),
+}
+
+
+@pytest.mark.parametrize("sentence", COUNTS)
+def test_how_many_keys_there_have_been(sentence: str) -> None:
+    in_secret, status, expected = COUNTS[sentence]
+    pair = replace(_view(LEAF), generation=in_secret) if in_secret is not None else None
+    assert keys_so_far(Usage.SERVER, pair, status) == expected

@@ -66,10 +66,10 @@ class Pools:
 
     def __init__(self, authorities: tuple[str, ...], secrets: tuple[str, ...], config_maps: tuple[str, ...]) -> None:
         self.by_path: Mapping[str, tuple[str, ...]] = {
-            "authorityRef.name": authorities * 3 + NAMES,
+            "authorityRef.name": authorities * 12 + NAMES,
             "existingSecretRef.name": secrets * 2 + NAMES,
             "secretRef.name": secrets * 2 + NAMES,
-            "bundleRef.name": config_maps * 3 + NAMES,
+            "bundleRef.name": config_maps * 8 + NAMES,
             "bundleRef.key": ("ca.crt", "ca.crt", "k" * 253, ".k", "-"),
             "endpoint.host": HOSTS + OWN_SERVICES * 6,
             "commonName": ("app", "c" * 64, "a@b", "A b.c_d"),

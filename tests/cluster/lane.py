@@ -8,9 +8,10 @@ import json
 import signal
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +31,11 @@ QUIET = 1.5
 """Seconds without a request after which an undisturbed operator counts as finished; its debounce takes one."""
 TIMEOUT = 60
 """Seconds within which an operator that was disturbed must have finished; 1 to 4 are usual."""
+
+IDLE = 20
+"""Seconds for which a connection may rest before the API server could have ended it."""
+POLL = 0.15
+"""Seconds from one look at a state to the next."""
 
 UNCOUNTED = (Match(group="coordination.k8s.io"), Match(verb="watch"))
 NUMBERED = Match(user_agent="breakwater/", excluding=UNCOUNTED)
@@ -78,19 +84,19 @@ class Scenario:
         return f"{KINDS}/namespaces/{self.name}/communicationchannels/db"
 
 
-@dataclass
 class Api:
-    """The administrator's way to the API server without a process for each request."""
+    """The administrator's way to the API server, one request at a time: states are asked for too often for kubectl."""
 
-    cluster: Cluster
-    _token: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.cluster.kubectl("create", "serviceaccount", "observer", "-n", "default")
+    def __init__(self, cluster: Cluster) -> None:
+        cluster.kubectl("create", "serviceaccount", "observer", "-n", "default")
         rights = ("--clusterrole=cluster-admin", "--serviceaccount=default:observer")
-        self.cluster.kubectl("create", "clusterrolebinding", "observer", *rights)
-        self._token = self.cluster.kubectl("create", "token", "observer", "-n", "default", "--duration=24h").strip()
-        self._trust = ssl.create_default_context(cadata=self.cluster.ca_pem)
+        cluster.kubectl("create", "clusterrolebinding", "observer", *rights)
+        token = cluster.kubectl("create", "token", "observer", "-n", "default", "--duration=24h").strip()
+        self._authorization = f"Bearer {token}"
+        address = urlsplit(cluster.url)
+        trust = ssl.create_default_context(cadata=cluster.ca_pem)
+        self._connection = http.client.HTTPSConnection(str(address.hostname), address.port, timeout=30, context=trust)
+        self._used = 0.0
 
     def get(self, path: str) -> Any:
         """The object or list, None where there is none."""
@@ -98,16 +104,20 @@ class Api:
 
     def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Any:
         """The answer, None where the object does not exist."""
-        address = urlsplit(self.cluster.url)
-        connection = http.client.HTTPSConnection(str(address.hostname), address.port, timeout=30, context=self._trust)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
-        with contextlib.closing(connection):
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            content = json.loads(answer.read())
+        headers = {"Authorization": self._authorization, "Content-Type": content_type}
+        if time.monotonic() - self._used > IDLE:
+            self._connection.close()
+        self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = self._connection.getresponse()
+        content = json.loads(answer.read())
+        self._used = time.monotonic()
         if answer.status >= 300 and answer.status != 404:
             raise AssertionError(f"{method} {path}: {content}")
         return None if answer.status == 404 else content
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
 
 class Lane:
@@ -123,6 +133,7 @@ class Lane:
             self.controlplane = starting.enter_context(ControlPlane())
             install(self.controlplane)
             self.api = Api(self.controlplane)
+            starting.callback(self.api.close)
             trust = self.controlplane.workdir / "authority.pem"
             trust.write_text(self.controlplane.ca_pem)
             self.proxy = starting.enter_context(FaultProxy(self.controlplane.url, trust))
@@ -178,7 +189,7 @@ class Lane:
         """Bring a scenario to where everything is in place."""
         self.make_namespace(scenario)
         self.declare(scenario)
-        wait_until(lambda: self.is_issued(scenario), TIMEOUT, f"{scenario.name} being issued")
+        wait_until(lambda: self.is_issued(scenario), TIMEOUT, f"{scenario.name} being issued", POLL)
 
     def is_issued(self, scenario: Scenario) -> bool:
         """Whether authority and channel are Ready as they are declared now."""
@@ -213,7 +224,7 @@ class Lane:
     def wait_state(self, scenario: Scenario, expected: State, what: str) -> None:
         """Until a scenario has come to the expected state; the assertion shows where it stands otherwise."""
         with contextlib.suppress(TimeoutError):
-            wait_until(lambda: self.stands(scenario, expected), TIMEOUT, what, interval=0.1)
+            wait_until(lambda: self.stands(scenario, expected), TIMEOUT, what, POLL)
         assert self.state(scenario) == expected, what
 
     def stands(self, scenario: Scenario, expected: State) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.cluster.lane import TIMEOUT, Lane, Scenario, State, all_released
+from tests.cluster.lane import POLL, TIMEOUT, Lane, Scenario, State, all_released
 from tests.controlplane import wait_until
 from tests.controlplane.proxy_model import Request
 
@@ -39,7 +39,7 @@ class Phase:
         self.prepare(lane, scenario)
         lane.proxy.reset()
         self.start(lane, scenario)
-        wait_until(lambda: self.is_over(lane, scenario), TIMEOUT, f"the undisturbed {scenario.name}")
+        wait_until(lambda: self.is_over(lane, scenario), TIMEOUT, f"the undisturbed {scenario.name}", POLL)
         lane.wait_quiet()
         return lane.state(scenario), lane.requests()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import pykube
+import pykube  # type: ignore[import-untyped]  # it ships no types
 
 Manifest = dict[str, Any]
 
@@ -89,7 +89,9 @@ class SecondClient:
         answer.raise_for_status()
         return list(answer.json()["items"])
 
-    def patch(self, thing: Thing, change: Mapping[str, Any], manager: str = "second", subresource: str = "") -> Manifest:
+    def patch(
+        self, thing: Thing, change: Mapping[str, Any], manager: str = "second", subresource: str = ""
+    ) -> Manifest:
         """Merge a change in: None removes a field."""
         path = f"{thing.path}/{subresource}" if subresource else thing.path
         answer = self._api.session.patch(
@@ -131,5 +133,9 @@ def encoded(value: bytes) -> str:
 
 def as_backup(manifest: Mapping[str, Any]) -> Manifest:
     """What a backup holds of an object: its metadata without what belongs to one incarnation or one API server."""
-    kept = {key: value for key, value in manifest["metadata"].items() if key in ("name", "namespace", "labels", "annotations")}
+    kept = {
+        key: value
+        for key, value in manifest["metadata"].items()
+        if key in ("name", "namespace", "labels", "annotations")
+    }
     return {**{key: value for key, value in manifest.items() if key != "metadata"}, "metadata": kept}

@@ -56,7 +56,11 @@ class Suite:
 
     @property
     def namespace_manifest(self) -> Manifest:
-        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": {"suite": self.name}}}
+        return {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.name, "labels": {"suite": self.name}},
+        }
 
     @property
     def authority_manifest(self) -> Manifest:
@@ -92,7 +96,9 @@ class Scene:
     def await_ready(self, suite: Suite) -> None:
         """Until authority and channel are Ready for what was asked."""
         wanted = (suite.authority, suite.channel)
-        wait_until(lambda: all(is_ready(self.client.get(thing)) for thing in wanted), PATIENCE, f"{suite.name} being Ready")
+        wait_until(
+            lambda: all(is_ready(self.client.get(thing)) for thing in wanted), PATIENCE, f"{suite.name} being Ready"
+        )
 
     def condition(self, thing: Thing, type_: str) -> Mapping[str, Any]:
         """A condition as it stands; empty where there is none."""
@@ -153,12 +159,12 @@ def scene(*suites: Suite) -> Iterator[Scene]:
             yield made
 
 
-def generation(manifest: Manifest) -> int:
+def generation(manifest: Mapping[str, Any]) -> int:
     """How many keys stood in a Secret."""
     return int(manifest["metadata"]["annotations"][GENERATION])
 
 
-def content(manifest: Manifest) -> Manifest:
+def content(manifest: Mapping[str, Any]) -> Manifest:
     """What we answer for on an object: all but what the API server adds."""
     metadata = manifest["metadata"]
     kept = {key: metadata.get(key) for key in ("labels", "annotations", "ownerReferences")}

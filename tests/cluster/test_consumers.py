@@ -35,14 +35,18 @@ def _env(secret: str) -> list[dict[str, Any]]:
 PROJECTED = {"sources": [{"secret": {"name": "app-tls"}}, {"secret": {"name": "app-binding"}}]}
 USES = {
     "by-volume": Use("Deployment", {"volumes": [{"name": "tls", "secret": {"secretName": "app-tls"}}]}, ["app-tls"]),
-    "by-projection": Use("StatefulSet", {"volumes": [{"name": "all", "projected": PROJECTED}]}, ["app-binding", "app-tls"]),
+    "by-projection": Use(
+        "StatefulSet", {"volumes": [{"name": "all", "projected": PROJECTED}]}, ["app-binding", "app-tls"]
+    ),
     "by-variable": Use("DaemonSet", {"containers": [_container(env=_env("app-login"))]}, ["app-login"]),
     "by-variables": Use(
         "Deployment", {"containers": [_container(envFrom=[{"secretRef": {"name": "app-binding"}}])]}, ["app-binding"]
     ),
-    "by-init-container": Use("Deployment", {"initContainers": [_container(name="init", env=_env("app-binding"))]}, ["app-binding"]),
+    "by-init-container": Use(
+        "Deployment", {"initContainers": [_container(name="init", env=_env("app-binding"))]}, ["app-binding"]
+    ),
     "by-nothing": Use("Deployment", {"volumes": [{"name": "other", "secret": {"secretName": "other-tls"}}]}, []),
-}  # fmt: skip
+}
 
 
 def _workload(name: str, use: Use) -> Manifest:
@@ -53,7 +57,12 @@ def _workload(name: str, use: Use) -> Manifest:
     # No pods are needed: what they would mount stands in the template.
     spec |= {} if use.kind == "DaemonSet" else {"replicas": 0}
     spec |= {"serviceName": name} if use.kind == "StatefulSet" else {}
-    return {"apiVersion": "apps/v1", "kind": use.kind, "metadata": {"name": name, "namespace": SUITE.name}, "spec": spec}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": use.kind,
+        "metadata": {"name": name, "namespace": SUITE.name},
+        "spec": spec,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +80,7 @@ def _expected(*declared: tuple[str, str]) -> list[Mapping[str, Any]]:
     found = {(use.kind, name): use.secrets for name, use in USES.items() if use.secrets}
     return [
         {"kind": kind, "name": name, "declared": (kind, name) in declared, **({"secrets": secrets} if secrets else {})}
-        for (kind, name), secrets in sorted({**dict.fromkeys(declared, []), **found}.items())
+        for (kind, name), secrets in sorted({**{each: [] for each in declared}, **found}.items())
     ]
 
 

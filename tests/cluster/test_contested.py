@@ -1,4 +1,4 @@
-"""Fields and objects of others: what they add stays, what they keep taking is named and left, what is theirs is untouched."""
+"""Fields and objects of others: what they add stays, what they keep taking is named and left alone."""
 
 from __future__ import annotations
 
@@ -37,12 +37,17 @@ def test_a_field_of_another_manager_stays_through_a_repair_and_a_restart(stage: 
     stage.client.patch(thing, added, manager="team")
     wanted = content(stage.client.get(thing))
     stage.client.patch(thing, {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}, manager="janitor")
-    stage.await_that(lambda: content(stage.client.get(thing)) == wanted, f"the repair of {thing.name} beside their fields")
+    stage.await_that(
+        lambda: content(stage.client.get(thing)) == wanted, f"the repair of {thing.name} beside their fields"
+    )
     assert _says(stage.client.get(thing), added)
 
 
 def _says(manifest: Manifest, added: Mapping[str, Any]) -> bool:
-    return all(_says(manifest[key], value) if isinstance(value, Mapping) else manifest[key] == value for key, value in added.items())
+    return all(
+        _says(manifest[key], value) if isinstance(value, Mapping) else manifest[key] == value
+        for key, value in added.items()
+    )
 
 
 # --- a contest --------------------------------------------------------------------------------------------------
@@ -81,14 +86,19 @@ def test_a_field_is_taken_back_three_times_then_contested_by_name_and_left_alone
     before = content(stage.client.get(contest.thing))
     for attempt in range(MOST_TAKES):
         stage.client.patch(contest.thing, contest.change(attempt), manager=thief)
-        stage.await_that(lambda: content(stage.client.get(contest.thing)) == before, f"take {attempt + 1} of {sentence}")
+        stage.await_that(
+            lambda: content(stage.client.get(contest.thing)) == before, f"take {attempt + 1} of {sentence}"
+        )
     stage.client.patch(contest.thing, contest.change(MOST_TAKES), manager=thief)
     message = stage.await_condition(contest.told_by, "Ready", "False", "Contested")
     assert f'"{thief}"' in message
     assert contest.field in message
     assert any(thief in event["note"] for event in _told(stage, contest))
     _assert_left_alone(stage, contest)
-    stage.client.delete(contest.thing) if contest.thing not in (OURS.root,) else _give_back(stage, contest, before, thief)
+    if contest.thing is OURS.root:
+        _give_back(stage, contest, before, thief)
+    else:
+        stage.client.delete(contest.thing)
     stage.await_ready(OURS)
 
 

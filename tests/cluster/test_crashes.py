@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.harness import OperatorProcess
 from tests.cluster.key_history import KeyHistory
-from tests.cluster.lane import NUMBERED, TIMEOUT, Lane, Lanes, Scenario
+from tests.cluster.lane import NUMBERED, POLL, TIMEOUT, Lane, Lanes, Scenario
 from tests.cluster.phases import PHASES
 from tests.controlplane import wait_until
 from tests.controlplane.proxy_model import Kill, Match, Request
@@ -125,7 +125,7 @@ def renew(lane: Lane, when: When) -> dict[str, list[str]]:
         rule = lane.proxy.add(rewriting, Kill(pid=operator.pid, when=when))
         assert killed(lane, operator, rule, lambda: False, DUE) is not None
         restart(lane, operator)
-        wait_until(lambda: lane.generations(scenario) == {2}, TIMEOUT, "both certificates being renewed")
+        wait_until(lambda: lane.generations(scenario) == {2}, TIMEOUT, "both certificates being renewed", POLL)
         lane.wait_quiet()
     assert lane.faults() == []
     history = KeyHistory(lane.controlplane.audit().events(resource="secrets", namespace=scenario.name))
@@ -148,7 +148,7 @@ def killed(
     lane: Lane, operator: OperatorProcess, rule: int, is_over: Callable[[], bool], timeout: float = TIMEOUT
 ) -> Request | None:
     """Wait for the operator's death and return the request at which it died; None when it finished undisturbed."""
-    wait_until(lambda: operator.returncode is not None or is_over(), timeout, "the operator's death", interval=0.1)
+    wait_until(lambda: operator.returncode is not None or is_over(), timeout, "the operator's death", POLL)
     try:
         (request,) = lane.proxy.wait_applied(rule, STRAGGLERS)
     except TimeoutError:

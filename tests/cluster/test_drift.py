@@ -1,4 +1,4 @@
-"""Whatever is changed or deleted of what we made comes back: the same where it can, a new generation where a key is lost."""
+"""Whatever is changed or deleted of what we made comes back, or becomes a new generation where a key is lost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from breakwater.pki import Algorithm, RootRequest, issue_root, key_matches
 from breakwater.kernel.sealed import Sealed
+from breakwater.pki import Algorithm, RootRequest, issue_root, key_matches
 from tests.cluster.second_client import Thing, decoded, encoded
 from tests.cluster.suite import Scene, Suite, content, generation, scene
 

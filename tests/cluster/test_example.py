@@ -85,14 +85,21 @@ def seen() -> Iterator[Seen]:
 
 
 def _all_ready(client: SecondClient) -> bool:
-    items = [*client.list("apis/breakwater.dev/v1alpha1/communicationchannels"), client.get(second.authority("platform"))]
+    items = [
+        *client.list("apis/breakwater.dev/v1alpha1/communicationchannels"),
+        client.get(second.authority("platform")),
+    ]
     return len(items) == 5 and all(map(is_ready, items))
 
 
 def _look(client: SecondClient, applied: float) -> Seen:
-    secrets = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in client.list("api/v1/secrets", OURS)}
+    secrets = {
+        (item["metadata"]["namespace"], item["metadata"]["name"]): item for item in client.list("api/v1/secrets", OURS)
+    }
     bundles = _trust_bundles(client)
-    channels = {item["metadata"]["name"]: item for item in client.list("apis/breakwater.dev/v1alpha1/communicationchannels")}
+    channels = {
+        item["metadata"]["name"]: item for item in client.list("apis/breakwater.dev/v1alpha1/communicationchannels")
+    }
     seconds = time.monotonic() - applied
     assert seconds <= PROMISED_SECONDS
     print(f"\nexample: Ready and read by the second client {seconds:.1f} s after apply")
@@ -105,7 +112,9 @@ def _trust_bundles(client: SecondClient) -> dict[str, Mapping[str, Any]]:
 
 
 def test_exactly_the_declared_secrets_are_made(seen: Seen) -> None:
-    assert set(seen.secrets) == {("bpm", name) for name in (*SERVERS, *LOGINS, *BINDINGS)} | {(NAMESPACE, "authority-platform")}
+    assert set(seen.secrets) == {("bpm", name) for name in (*SERVERS, *LOGINS, *BINDINGS)} | {
+        (NAMESPACE, "authority-platform")
+    }
     types = {name: item["type"] for (_, name), item in seen.secrets.items()}
     expected = dict.fromkeys((*SERVERS, "authority-platform"), "kubernetes.io/tls")
     expected |= dict.fromkeys(LOGINS, "kubernetes.io/basic-auth")
@@ -113,7 +122,9 @@ def test_exactly_the_declared_secrets_are_made(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_server_certificate_is_accepted_by_openssl_for_each_declared_name(seen: Seen, name: str, tmp_path: Path) -> None:
+def test_a_server_certificate_is_accepted_by_openssl_for_each_declared_name(
+    seen: Seen, name: str, tmp_path: Path
+) -> None:
     data = seen.data(name)
     assert data.keys() == TLS_KEYS
     for host in SERVERS[name]:
@@ -201,7 +212,7 @@ def _counted(client: SecondClient) -> int:
 
 
 def test_status_names_each_certificate_as_it_stands_in_its_secret(seen: Seen) -> None:
-    named = {}
+    named: dict[tuple[str, str], str] = {}
     for item in seen.channels.values():
         named |= {(entry["secretName"], entry["use"]): entry["fingerprint"] for entry in item["status"]["certificates"]}
     uses = {(name, "Server") for name in SERVERS} | {("c-database-binding", "Client")}
@@ -224,7 +235,17 @@ def _verify(
     certificate, bundle = folder / "leaf.pem", folder / "trust.pem"
     certificate.write_bytes(leaf["tls.crt"])
     bundle.write_bytes(trust["ca.crt"])
-    command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-no-CApath", "-no-CAstore", "-CAfile", str(bundle)]
+    command = [
+        "openssl",
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        purpose,
+        "-no-CApath",
+        "-no-CAstore",
+        "-CAfile",
+        str(bundle),
+    ]
     command += ["-verify_hostname", host] if host else []
     run = subprocess.run([*command, str(certificate)], capture_output=True, check=False, text=True)
     return "" if run.returncode == 0 else run.stdout + run.stderr

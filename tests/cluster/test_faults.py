@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.gap import WATCHES, Fault, Gap
-from tests.cluster.harness import OperatorProcess, all_ready, authority, channel, install, is_ready
+from tests.cluster.gap import Fault, Gap
+from tests.cluster.harness import OperatorProcess, all_ready, authority, install
 from tests.cluster.kubelet import Kubelet
 from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.proxy_client import FaultProxy

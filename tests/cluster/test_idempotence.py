@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root
-from tests.cluster.harness import NAMESPACE, OperatorProcess, USER, all_ready, authority, channel, install
+from tests.cluster.harness import NAMESPACE, USER, OperatorProcess, all_ready, authority, channel, install
 from tests.cluster.second_client import Manifest, encoded
 from tests.controlplane import ControlPlane, mutating, wait_until
 
@@ -59,7 +59,9 @@ AUTHORITIES: dict[str, Mapping[str, Any]] = {
 }
 
 GENERATED = {"generate": {"username": "cn=app,ou=services", "length": 64}}
-ALIASES = {"keys": {"USER": "username", "PASS": "password", "CHAIN": "certificates", "KEY": "private-key", "CA": "ca.crt"}}
+ALIASES = {
+    "keys": {"USER": "username", "PASS": "password", "CHAIN": "certificates", "KEY": "private-key", "CA": "ca.crt"}
+}
 
 
 def _channels() -> list[Manifest]:
@@ -84,15 +86,26 @@ def _variants() -> dict[str, dict[str, Any]]:
     issued = {"secretName": "by-bundle-tls", "authorityRef": reference, "dnsNames": [f"by-bundle.{PLACE}.svc"]}
     from_map = {"kind": "ConfigMap", "name": "bundle", "key": "authorities.pem"}
     return {
-        "existing": {"encryption": {"trust": {"authorityRef": reference}, "serverCertificate": {"existingSecretRef": {"name": "existing"}}}},
-        "by-bundle": {"encryption": {"trust": {"bundleRef": from_map}, "serverCertificate": issued}, "consumers": [{"name": "app"}]},
-        "by-secret-bundle": {"encryption": {"trust": {"bundleRef": {"kind": "Secret", "name": "bundle"}}}, "output": {"secretName": "handed-over"}},
+        "existing": {
+            "encryption": {
+                "trust": {"authorityRef": reference},
+                "serverCertificate": {"existingSecretRef": {"name": "existing"}},
+            }
+        },
+        "by-bundle": {
+            "encryption": {"trust": {"bundleRef": from_map}, "serverCertificate": issued},
+            "consumers": [{"name": "app"}],
+        },
+        "by-secret-bundle": {
+            "encryption": {"trust": {"bundleRef": {"kind": "Secret", "name": "bundle"}}},
+            "output": {"secretName": "handed-over"},
+        },
         "by-system": {"encryption": {"trust": {"system": True}}, "consumers": [{"kind": "StatefulSet", "name": "app"}]},
         "own-login": {"authentication": {"password": {"secretRef": {"name": "own-login"}}}, "deletionPolicy": "Delete"},
         "ldap": {"protocol": "LDAP", "authentication": {"password": GENERATED}},
         "oracle": {"protocol": "Oracle", "output": ALIASES},
         "no-certificate": {"encryption": {"trust": {"authorityRef": reference}}},
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +159,8 @@ def _versions(cluster: ControlPlane) -> dict[tuple[str, str, str], str]:
         *cluster.get("bwca,chan", "-A")["items"],
     ]
     return {
-        (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item["metadata"]["resourceVersion"]
+        (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item["metadata"][
+            "resourceVersion"
+        ]
         for item in items
     }

@@ -1,4 +1,4 @@
-"""What cannot be made again is never made again: passwords and roots come back from their copies, or a person is asked."""
+"""What cannot be made again never is: passwords and roots come back from their copies, or a person is asked."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ def _password(client: SecondClient, thing: Thing) -> bytes:
     return client.data(thing)["password"]
 
 
-@pytest.mark.parametrize(("gone", "copy"), [(KEPT.login, KEPT.binding), (KEPT.binding, KEPT.login)], ids=["login", "binding"])
-def test_a_password_comes_back_from_its_other_copy_with_all_status_wiped(stage: Scene, gone: Thing, copy: Thing) -> None:
+@pytest.mark.parametrize(
+    ("gone", "copy"), [(KEPT.login, KEPT.binding), (KEPT.binding, KEPT.login)], ids=["login", "binding"]
+)
+def test_a_password_comes_back_from_its_other_copy_with_all_status_wiped(
+    stage: Scene, gone: Thing, copy: Thing
+) -> None:
     password = _password(stage.client, copy)
     with stage.operator_away():
         stage.client.delete(gone)
@@ -41,7 +45,9 @@ def test_a_password_comes_back_from_its_other_copy_with_all_status_wiped(stage: 
 
 
 @pytest.mark.parametrize("backup", [KEPT.login, KEPT.binding], ids=["login", "binding"])
-def test_a_password_lost_in_both_copies_is_never_made_anew_and_returns_from_a_backup(stage: Scene, backup: Thing) -> None:
+def test_a_password_lost_in_both_copies_is_never_made_anew_and_returns_from_a_backup(
+    stage: Scene, backup: Thing
+) -> None:
     client, saved = stage.client, as_backup(stage.client.get(backup))
     password = _password(client, backup)
     with stage.operator_away():

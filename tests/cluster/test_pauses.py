@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.cluster.harness import OperatorProcess
-from tests.cluster.lane import TIMEOUT, Lane, Lanes, Scenario
+from tests.cluster.lane import POLL, TIMEOUT, Lane, Lanes, Scenario
 from tests.cluster.phases import PHASES
 from tests.controlplane import wait_until
 from tests.controlplane.proxy_model import WRITES, Request, Stop
@@ -18,8 +18,8 @@ First = Literal["process", "request"]
 Jobs = dict[str, Future[list[str]]]
 
 LANES = 3
-LEASE = 3
-"""Seconds; so long after a leader's last renewal another one takes over."""
+LEASE = 6
+"""Seconds; so long after a leader's last renewal another takes over. With less a busy machine loses leaders."""
 STRAGGLERS = 2.0
 """Seconds in which a write may still come after everything is in place."""
 
@@ -100,7 +100,7 @@ class Pausing:
         """Wait for the request that is held; None when everything was done without it."""
         lane = self._lane
         is_over = partial(lane.stands, scenario, self._expected)
-        wait_until(lambda: self._applied(rule, 0) or is_over(), TIMEOUT, "the pause", interval=0.1)
+        wait_until(lambda: self._applied(rule, 0) or is_over(), TIMEOUT, "the pause", POLL)
         return self._applied(rule, STRAGGLERS)
 
     def _applied(self, rule: int, timeout: float) -> Request | None:

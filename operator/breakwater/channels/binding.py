@@ -20,6 +20,7 @@ from breakwater.channels.protocols import Protocol, Security
 from breakwater.channels.trusted import Trusted
 from breakwater.channels.written import Marks, Target, marks_differ, secret_action
 from breakwater.kernel.apply import owned_data_keys
+from breakwater.kernel.condition import Status
 from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE, Claim, Ours, Taken, claim
 from breakwater.kernel.reading import Manifest, Projection, Unknown
 from breakwater.kernel.recipe import Aliased, Joined, Known, Recipe
@@ -89,7 +90,8 @@ def binding_part(asked: Asked, held: Claim | None, login: Part | None, trust: Pa
         )
     for needed in (trust, login):
         if needed is not None and needed.found is None:
-            return waiting(NAME, needed.condition.reason, needed.condition.message)
+            cause = needed.condition
+            return waiting(NAME, cause.reason, cause.message, known=cause.status is not Status.UNKNOWN)
     target = Target(asked.secret(name), held if isinstance(held, Ours) else None)
     entries = _entries(asked, login.found if login else None, trust.found)
     authentication = asked.spec.authentication

@@ -76,9 +76,9 @@ class Election:
         Raises:
             LeaseLostError: another instance took the Lease, or it could not be renewed before the deadline.
         """
-        renewed = self._monotonic()
+        renewed, wait = self._monotonic(), self._times.renew
         while True:
-            await asyncio.sleep(self._times.renew)
+            await asyncio.sleep(wait)
             # A process that was stopped for longer than the deadline must not believe that it still leads.
             remaining = self._times.deadline - (self._monotonic() - renewed)
             if remaining <= 0:
@@ -92,10 +92,11 @@ class Election:
                 raise LeaseLostError("the lease was not renewed in time") from None
             except ApiError as error:
                 log.warning("lease not renewed", extra={"error": str(error)})
+                wait = min(POLL, self._times.renew)
                 continue
             if not held:
                 raise LeaseLostError("another instance holds the lease")
-            renewed = started
+            renewed, wait = started, self._times.renew
 
     async def release(self) -> None:
         """Give the Lease up, so that the next leader need not wait for its end."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
+
+import orjson
 
 from breakwater.cluster.client import ApiError
 from breakwater.cluster.events import Events, News
@@ -60,7 +64,9 @@ class Reconciler:
         self._events = events
         self._metrics = metrics
         self._now = now
+        # Without their status, which is large and stands in the cluster: of it a digest is enough.
         self._last: dict[Subject, Plan] = {}
+        self._said: dict[Subject, bytes] = {}
         self._repeats: dict[Subject, deque[float]] = {}
         self._mentioned: dict[Subject, set[Subject]] = {}
 
@@ -183,6 +189,7 @@ class Reconciler:
         self._reads.forget(subject)
         self._queue.forget(subject)
         self._last.pop(subject, None)
+        self._said.pop(subject, None)
         self._repeats.pop(subject, None)
         self._inventory.remember(subject, {})
         self._inventory.state(("derived", subject), ABSENT)
@@ -192,17 +199,15 @@ class Reconciler:
         declaration = self._catalogue.declaration(subject)
         if plan.status is None or declaration is None:
             return
-        live = self._inventory.look_up(declaration)
-        if not isinstance(live, Present) or live.value.manifest.get("status") == plan.status:
+        reading = self._inventory.look_up(declaration)
+        live = reading.value.manifest if isinstance(reading, Present) else None
+        if live is None or live.get("status") == plan.status:
             return
         if is_ending(self._inventory, subject.namespace):
             return
-        metadata = {
-            key: live.value.metadata[key]
-            for key in ("name", "namespace", "uid", "resourceVersion")
-            if key in live.value.metadata
-        }
-        manifest = {**live.value.manifest, "metadata": metadata, "status": plan.status}
+        named = ("name", "namespace", "uid", "resourceVersion")
+        metadata = {key: value for key, value in live["metadata"].items() if key in named}
+        manifest = {**live, "metadata": metadata, "status": plan.status}
         answer = await self._writer.replace_status(declaration, manifest)
         self._metrics.status_writes.labels(subject.kind).inc()
         with self._queue.ignoring(subject):
@@ -220,8 +225,9 @@ class Reconciler:
 
     def _count_repeats(self, subject: Subject, plan: Plan) -> None:
         """A subject that is woken again and again for the same plan is a mistake of ours; say so and slow it down."""
-        unchanged = self._last.get(subject) == plan
-        self._last[subject] = plan
+        kept, said = replace(plan, status=None), _digest(plan.status)
+        unchanged = self._last.get(subject) == kept and self._said.get(subject) == said
+        self._last[subject], self._said[subject] = kept, said
         if not unchanged:
             self._repeats.pop(subject, None)
             return
@@ -250,6 +256,10 @@ class Reconciler:
         await self._events.tell(
             News(resource, regarding.manifest, failure is not None, reason, type(action).__name__, note)
         )
+
+
+def _digest(status: Mapping[str, Any] | None) -> bytes:
+    return hashlib.blake2b(orjson.dumps(status, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _is_transient(world: World) -> bool:

@@ -32,7 +32,7 @@ class Reads(Listener):
         self._catalogue = catalogue
         self._waker = waker
         self._definition_changed = definition_changed
-        self._of: dict[Subject, frozenset[Read]] = {}
+        self._of: dict[Subject, tuple[Read, ...]] = {}
         self._keys: dict[Ref, dict[KeyRead, set[Subject]]] = {}
         self._selects: dict[Resource, dict[SelectRead, set[Subject]]] = {}
         self._indexes: dict[IndexRead, set[Subject]] = {}
@@ -49,13 +49,13 @@ class Reads(Listener):
 
     def record(self, subject: Subject, reads: Iterable[Read], unknowns: Mapping[Read, Unknown]) -> None:
         """Replace what a subject is known to have read."""
-        new = frozenset(reads)
-        old = self._of.get(subject, frozenset())
+        new = tuple(reads)
+        old = self._of.get(subject, ())
         if new != old:
-            for read in old - new:
+            for read in set(old).difference(new):
                 self._readers(read).discard(subject)
                 self._tidy(read)
-            for read in new - old:
+            for read in set(new).difference(old):
                 self._readers(read).add(subject)
         self._of[subject] = new
         self._record_gaps(subject, frozenset(resource for read in unknowns for resource in _resources(read)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
 
 from breakwater.kernel.model import InvalidModelError, Model
 from breakwater.kernel.ownership import OWNED, RELEASED, Mark
@@ -16,6 +18,8 @@ from breakwater.kernel.world import World
 
 S = TypeVar("S", bound=Model)
 
+NO_STATUS: Final = b"{}"
+
 
 @dataclass(frozen=True, slots=True)
 class Declared(Generic[S]):
@@ -24,7 +28,7 @@ class Declared(Generic[S]):
     Attributes:
         spec: as the model reads it; None when it cannot.
         fault: why it cannot, naming fields and remedies.
-        status: as it stands.
+        status_text: the status as it stands, in JSON: it is read seldom, and there are thousands.
         deleting: it is on its way out; nothing new is made for it.
     """
 
@@ -32,8 +36,13 @@ class Declared(Generic[S]):
     generation: int
     spec: S | None
     fault: str
-    status: Mapping[str, Any]
+    status_text: bytes
     deleting: bool
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status, decoded anew each time; empty where there is none."""
+        return orjson.loads(self.status_text)  # type: ignore[no-any-return]  # checked when it was encoded
 
 
 def declared_by(model: type[S]) -> Projection[Declared[S]]:
@@ -52,7 +61,7 @@ def declared_by(model: type[S]) -> Projection[Declared[S]]:
             int(metadata.get("generation") or 1),
             spec,
             fault,
-            status if isinstance(status, Mapping) else {},
+            orjson.dumps(status) if isinstance(status, Mapping) else NO_STATUS,
             "deletionTimestamp" in metadata,
         )
 
@@ -62,7 +71,7 @@ def declared_by(model: type[S]) -> Projection[Declared[S]]:
 def specified_by(model: type[S]) -> Projection[Declared[S]]:
     """As `declared_by`, for other kinds: they have no business with the status, so its changes do not wake them."""
     declared = declared_by(model)
-    return Projection(f"specified:{model.__name__}", lambda manifest: replace(declared.of(manifest), status={}))
+    return Projection(f"specified:{model.__name__}", lambda manifest: replace(declared.of(manifest), status_text=NO_STATUS))
 
 
 def farewell(subject: Subject, declaration: Ref, world: World) -> Plan:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
 
 T = TypeVar("T")
 Manifest = Mapping[str, Any]
@@ -55,18 +57,22 @@ class Projection(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One version of one object as the inventory holds it, with the projections computed from it so far."""
+    """One version of one object as the inventory holds it, with the projections computed from it so far.
 
-    manifest: Manifest = field(repr=False)
+    It is kept as JSON text, which takes a third of the memory of its decoded form and, since plans read projections, is
+    hardly ever decoded again.
+    """
+
     uid: str
     version: int
+    _text: bytes = field(repr=False)
     _memo: dict[Projection[Any], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Entry:
         """Wrap what the API server sent. Resource versions compare as integers (KEP-5504)."""
         metadata = manifest["metadata"]
-        return cls(manifest, metadata.get("uid", ""), int(metadata.get("resourceVersion") or 0))
+        return cls(metadata.get("uid", ""), int(metadata.get("resourceVersion") or 0), orjson.dumps(manifest))
 
     def project(self, projection: Projection[T]) -> T:
         """The projected value, computed once for this version."""
@@ -77,19 +83,32 @@ class Entry:
             return value
 
     @property
+    def manifest(self) -> Manifest:
+        """The whole object, decoded anew each time."""
+        return orjson.loads(self._text)  # type: ignore[no-any-return]  # `of` was given an object
+
+    @property
     def metadata(self) -> Manifest:
-        """`metadata`, never absent."""
+        """`metadata`, never absent; decoded anew each time."""
         return self.manifest["metadata"]  # type: ignore[no-any-return]
 
     @property
     def labels(self) -> Mapping[str, str]:
         """`metadata.labels`, empty when there are none."""
-        return self.metadata.get("labels") or {}
+        return self.project(LABELS)
 
     @property
     def annotations(self) -> Mapping[str, str]:
         """`metadata.annotations`, empty when there are none."""
-        return self.metadata.get("annotations") or {}
+        return self.project(ANNOTATIONS)
+
+
+LABELS: Final[Projection[Mapping[str, str]]] = Projection(
+    "labels", lambda manifest: manifest["metadata"].get("labels") or {}
+)
+ANNOTATIONS: Final[Projection[Mapping[str, str]]] = Projection(
+    "annotations", lambda manifest: manifest["metadata"].get("annotations") or {}
+)
 
 
 def project(reading: Reading[Entry], projection: Projection[T]) -> Reading[T]:

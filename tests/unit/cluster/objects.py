@@ -12,7 +12,13 @@ VALUE: Projection[Any] = Projection("value", lambda manifest: manifest.get("valu
 
 
 def manifest(
-    name: str, version: int, *, namespace: str = "a", uid: str = "", labels: dict[str, str] | None = None, **members: Any
+    name: str,
+    version: int,
+    *,
+    namespace: str = "a",
+    uid: str = "",
+    labels: dict[str, str] | None = None,
+    **members: Any,
 ) -> dict[str, Any]:
     """An object; by default its uid follows from its name."""
     metadata = {"name": name, "namespace": namespace, "uid": uid or f"uid-{namespace}-{name}", "labels": labels or {}}

@@ -31,12 +31,14 @@ class FakeWriter:
 
     async def create(self, resource: Resource, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._meet_trouble()
+        assert resource is LEASE
         if self.lease is not None:
             raise ApiError(409, "AlreadyExists", "exists")
         return self._keep(manifest)
 
     async def replace(self, ref: Ref, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
         await self._meet_trouble()
+        assert ref == NAME
         if self.lease is None or manifest["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
             raise ApiError(409, "Conflict", "changed")
         return self._keep(manifest)
@@ -141,16 +143,16 @@ async def test_the_same_identity_takes_its_lease_up_again_at_once(writer: FakeWr
     assert time.now == 0
 
 
-async def test_of_two_that_try_at_once_one_leads(writer: FakeWriter, time: Time) -> None:
-    """Both have read that there is none; the other's POST comes first."""
-    mine = election(writer, time)
+async def test_of_two_that_found_no_lease_the_first_to_write_leads(writer: FakeWriter, time: Time) -> None:
+    create = writer.create
 
-    async def meanwhile() -> None:
-        writer.trouble = None if writer.lease is None else writer.trouble
+    async def overtaken(resource: Resource, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+        writer.take("other")
+        return await create(resource, manifest)
 
-    writer.trouble = meanwhile
-    writer.take("other")
-    assert not await mine._try_acquire()
+    writer.create = overtaken  # type: ignore[method-assign]
+    with pytest.raises(ApiError):
+        await election(writer, time)._try_acquire()
     assert writer.holder == "other"
 
 
@@ -228,7 +230,8 @@ async def test_a_silent_api_server_does_not_hold_a_leader_beyond_the_deadline(wr
     writer.trouble = asyncio.Event().wait
     started = loop.time()
     with pytest.raises(LeaseLostError):
-        await asyncio.wait_for(mine.keep(), 5)
+        async with asyncio.timeout(5):
+            await mine.keep()
     assert loop.time() - started < times.duration
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from breakwater.cluster import store as module
@@ -113,10 +113,10 @@ def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
     assert [missed.namespace for missed, _ in store.missing("a", [], 10)] == ["a"]
 
 
-
 histories = st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["write", "delete"])), max_size=20)
 
 
+@settings(deadline=None)
 @given(histories, st.randoms(use_true_random=False))
 def test_in_whatever_order_events_come_the_store_ends_where_the_cluster_did(
     history: list[tuple[str, str]], random: Random

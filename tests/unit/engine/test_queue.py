@@ -190,7 +190,8 @@ async def test_an_earlier_delay_wakes_the_timekeeper(queue: WorkQueue, clocks: C
     keeper = asyncio.create_task(queue.keep_time())
     await asyncio.sleep(0)
     queue.add_after(ONE, 0)
-    assert await asyncio.wait_for(queue.get(), 5) == ONE
+    async with asyncio.timeout(5):
+        assert await queue.get() == ONE
     keeper.cancel()
 
 

@@ -189,7 +189,7 @@ def test_a_forgotten_subject_leaves_nothing_behind() -> None:
     )
     house.reads.forget(subject(1))
     registry = house.reads
-    assert not (registry._keys or registry._selects or registry._indexes or registry._facts or registry._gaps_of)
+    assert [registry._keys, registry._selects, registry._indexes, registry._facts, registry._gaps_of] == [{}] * 5
     assert list(registry.subjects) == []
 
 

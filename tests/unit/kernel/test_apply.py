@@ -1,97 +1,74 @@
-"""Whether an apply would change anything."""
-
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
 
 from breakwater.kernel.apply import differs, is_written_by_others, owned_data_keys, rivals
 
-WANTED: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {
-        "name": "trust",
-        "labels": {"app.kubernetes.io/managed-by": "breakwater"},
-        "ownerReferences": [{"kind": "CertificateAuthority", "name": "platform", "uid": "u"}],
-    },
-    "data": {"ca.crt": "PEM"},
+LABELS: dict[str, Any] = {"f:labels": {".": {}, "f:ours": {}}}
+
+
+def _live(*managers: tuple[str, dict[str, Any]], **fields: Any) -> dict[str, Any]:
+    entries = [{"manager": name, "operation": "Update", "fieldsV1": owned} for name, owned in managers]
+    return {"metadata": {"labels": {"ours": "1", "theirs": "2"}, "managedFields": entries}, **fields}
+
+
+def _data(*keys: str) -> dict[str, Any]:
+    return {"f:data": {".": {}, **{f"f:{key}": {} for key in keys}}}
+
+
+LIVE = _live(("breakwater", _data("a")), ("thief", _data("b") | {"f:metadata": LABELS}), data={"a": "1", "b": "2"})
+
+RIVALS: dict[str, tuple[dict[str, Any], tuple[tuple[str, str], ...]]] = {
+    "nothing changes": ({"data": {"a": "1", "b": "2"}}, ()),
+    "our own field changes": ({"data": {"a": "x"}}, ()),
+    "their field changes": ({"data": {"a": "1", "b": "x"}}, (("thief", ".data.b"),)),
+    "their label changes": ({"metadata": {"labels": {"ours": "x"}}}, (("thief", ".metadata.labels.ours"),)),
+    "their label is removed": ({"metadata": {"labels": {"ours": None}}}, (("thief", ".metadata.labels.ours"),)),
+    "a label that is not there is removed": ({"metadata": {"labels": {"released": None}}}, ()),
+    "a field that nobody owns is added": ({"data": {"c": "3"}}, ()),
+    "no labels at all are wanted": ({"metadata": {"labels": {}}}, ()),
 }
-OWNED = {
-    "f:metadata": {
-        "f:labels": {"f:app.kubernetes.io/managed-by": {}},
-        "f:ownerReferences": {'k:{"uid":"u"}': {}},
-    },
-    "f:data": {"f:ca.crt": {}},
+
+
+@pytest.mark.parametrize("sentence", RIVALS)
+def test_from_whom_a_write_takes_fields(sentence: str) -> None:
+    wanted, expected = RIVALS[sentence]
+    assert rivals(LIVE, wanted) == expected
+
+
+def test_ownership_of_data_is_told_apart_by_manager() -> None:
+    assert owned_data_keys(LIVE) == {"a"}
+    assert not is_written_by_others(LIVE, "a")
+    assert is_written_by_others(LIVE, "b")
+    assert not is_written_by_others(LIVE, "c")
+
+
+WANTED = {"metadata": {"labels": {"ours": "1"}, "ownerReferences": [{"uid": "1", "name": "a"}]}, "data": {"a": "1"}}
+OWNERS = [{"uid": "1", "name": "a", "controller": False}, {"uid": "2", "name": "other"}]
+
+
+def _applied(**data: str) -> dict[str, Any]:
+    fields = {"f:data": {f"f:{key}": {} for key in data}, "f:metadata": {"f:labels": {"f:ours": {}}}}
+    entry = {"manager": "breakwater", "operation": "Apply", "fieldsV1": fields}
+    metadata = {"labels": {"ours": "1", "theirs": "2"}, "ownerReferences": OWNERS, "managedFields": [entry]}
+    return {"metadata": metadata, "data": data}
+
+
+DIFFERENCES: dict[str, tuple[dict[str, Any], bool]] = {
+    "as wanted, with fields and owners of others": (_applied(a="1"), False),
+    "another value": (_applied(a="2"), True),
+    "a value that is gone": ({**_applied(a="1"), "data": {}}, True),
+    "a field of ours that is not wanted any more": (_applied(a="1", b="2"), True),
+    "an owner that is gone": (
+        {"metadata": {**_applied()["metadata"], "ownerReferences": OWNERS[1:]}, "data": {"a": "1"}},
+        True,
+    ),
 }
 
 
-def live(**changes: Any) -> dict[str, Any]:
-    """The object as the server lists it (without kind) after our apply, then changed by others."""
-    item = {key: copy.deepcopy(value) for key, value in WANTED.items() if key not in ("apiVersion", "kind")}
-    item["metadata"] |= {
-        "uid": "x",
-        "resourceVersion": "7",
-        "managedFields": [{"manager": "breakwater", "operation": "Apply", "fieldsV1": OWNED}],
-    }
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        place = item
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    return item
-
-
-def owning(path: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"manager": "breakwater", "operation": "Apply", "fieldsV1": OWNED | path}]
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        (live(), False),
-        (live(metadata__labels={"app.kubernetes.io/managed-by": "breakwater", "team": "a"}), False),
-        (live(data={"ca.crt": "PEM", "extra": "of others"}), False),
-        (live(data={"ca.crt": "OTHER"}), True),
-        (live(data={}), True),
-        (live(metadata__labels={}), True),
-        (live(metadata__ownerReferences=[]), True),
-        (live(metadata__managedFields=owning({"f:data": {"f:ca.crt": {}, "f:old": {}}})), True),
-    ],
-    ids=[
-        "nothing changed",
-        "a label of others stays",
-        "a data key of others stays",
-        "changed data",
-        "removed data",
-        "removed label",
-        "removed owner",
-        "a field of ours that is not wanted any more",
-    ],
-)
-def test_only_a_difference_in_fields_of_ours_counts(found: dict[str, Any], expected: bool) -> None:
-    assert differs(WANTED, found) is expected
-
-
-def test_data_keys_of_ours_are_read_from_managed_fields() -> None:
-    fields = [
-        {"manager": "breakwater", "fieldsV1": {"f:data": {".": {}, "f:tls.crt": {}, "f:tls.key": {}}}},
-        {"manager": "kubectl-edit", "fieldsV1": {"f:data": {"f:note": {}}}},
-    ]
-    secret = {"metadata": {"managedFields": fields}}
-    assert owned_data_keys(secret) == {"tls.crt", "tls.key"}
-    assert is_written_by_others(secret, "note")
-    assert not is_written_by_others(secret, "tls.crt")
-
-
-def test_a_rival_is_named_with_the_field_that_a_write_would_take_from_it() -> None:
-    fields = [
-        {"manager": "breakwater", "fieldsV1": {"f:data": {"f:tls.crt": {}}}},
-        {"manager": "kubectl-edit", "fieldsV1": {"f:data": {"f:tls.crt": {}, "f:note": {}}}},
-    ]
-    secret = {"metadata": {"managedFields": fields}, "data": {"tls.crt": "theirs", "note": "x"}}
-    assert rivals(secret, {"data": {"tls.crt": "ours"}}) == (("kubectl-edit", ".data.tls.crt"),)
-    assert rivals(secret, {"data": {"tls.crt": "theirs"}}) == ()
+@pytest.mark.parametrize("sentence", DIFFERENCES)
+def test_whether_an_apply_would_change_anything(sentence: str) -> None:
+    live, expected = DIFFERENCES[sentence]
+    assert differs({"apiVersion": "v1", "kind": "ConfigMap", **WANTED}, live) is expected

@@ -48,6 +48,8 @@ class Gap:
     namespace: str
     times: dict[str, float] = field(default_factory=dict)
     """Seconds from the first answered list or watch of channels, or from the end of the gap, to each effect."""
+    struck: float = 0.0
+    """When the fault met the streams, in monotonic time."""
 
     def prepare(self) -> None:
         """Three channels that are Ready, and one that waits for a Secret of its user."""
@@ -64,6 +66,7 @@ class Gap:
         """Cut, change, mend."""
         robbed = self._get("secret", "robbed-tls")["metadata"]["uid"]
         held = self.proxy.add(fault.asked, fault.meanwhile, scope="new") if fault.meanwhile else None
+        self.struck = time.monotonic()
         self.proxy.add(WATCHES, fault.first, scope="live")
         self._happen()
         if held is not None:
@@ -72,6 +75,7 @@ class Gap:
             self.proxy.remove(held)
         mended = time.monotonic()
         if fault.last:
+            self.struck = mended
             self.proxy.add(WATCHES, fault.last, scope="live")
         self._await_effects(robbed)
         heard = min((seen for seen in self._heard() if seen > mended), default=mended)

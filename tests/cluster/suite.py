@@ -96,9 +96,11 @@ class Scene:
     def await_ready(self, suite: Suite) -> None:
         """Until authority and channel are Ready for what was asked."""
         wanted = (suite.authority, suite.channel)
-        wait_until(
-            lambda: all(is_ready(self.client.get(thing)) for thing in wanted), PATIENCE, f"{suite.name} being Ready"
-        )
+        try:
+            wait_until(lambda: all(is_ready(self.client.get(thing)) for thing in wanted), PATIENCE, "Ready")
+        except TimeoutError as error:
+            said = {thing.name: self.condition(thing, "Ready") for thing in wanted}
+            raise AssertionError(f"{suite.name} is not Ready after {PATIENCE:.0f} s: {said}") from error
 
     def condition(self, thing: Thing, type_: str) -> Mapping[str, Any]:
         """A condition as it stands; empty where there is none."""
@@ -115,7 +117,8 @@ class Scene:
         return str(self.condition(thing, type_)["message"])
 
     def await_gone(self, thing: Thing) -> None:
-        wait_until(lambda: self.client.find(thing) is None, PATIENCE, f"{thing.path} being gone")
+        """Kubernetes' own garbage collector may learn of our kinds a minute after they were defined."""
+        wait_until(lambda: self.client.find(thing) is None, 5 * PATIENCE, f"{thing.path} being gone")
 
     def await_that(self, condition: Callable[[], Any], what: str) -> None:
         wait_until(condition, PATIENCE, what)

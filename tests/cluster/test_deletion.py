@@ -13,7 +13,7 @@ from tests.cluster.ledger import OURS, complaints, gone, keys, namespace, releas
 from tests.controlplane import ControlPlane, wait_until
 
 GROUP_KINDS = "certificateauthorities.breakwater.dev,communicationchannels.breakwater.dev"
-TRUST = "configmaps,clustertrustbundles.certificates.k8s.io"
+BUNDLES = "clustertrustbundles.certificates.k8s.io"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,8 @@ def test_what_was_released_is_taken_up_by_a_declaration_of_the_same_name(cluster
 def test_an_authority_keeps_its_key_over_its_own_end(cluster: ControlPlane, running: bool) -> None:
     name = "mortal-up" if running else "mortal-down"
     place = namespace(cluster, name)
-    declared = authority(name, trust={"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place}}})
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": place}}
+    declared = authority(name, trust={"namespaceSelector": selector, "clusterTrustBundle": True})
     secret = (NAMESPACE, f"authority-{name}")
     with OperatorProcess(cluster) as operator:
         cluster.apply(declared)
@@ -101,6 +102,7 @@ def test_an_authority_keeps_its_key_over_its_own_end(cluster: ControlPlane, runn
         with nullcontext() if running else OperatorProcess(cluster):
             # The garbage collector of Kubernetes follows the owner reference, whether we run or not.
             wait_until(gone(cluster, "configmap", f"{name}-trust", "-n", place), 60, "trust going with its authority")
+            wait_until(gone(cluster, BUNDLES, f"breakwater-{name}"), 60, "the cluster's bundle going with its authority")
             wait_until(lambda: secret[1] in released(cluster, NAMESPACE), 30, "the root being released")
             assert keys(cluster)[secret] == before
             cluster.apply(declared)
@@ -185,7 +187,7 @@ def test_a_namespace_deleted_while_the_operator_was_down_is_not_mourned(cluster:
 def test_nothing_bears_a_finalizer(cluster: ControlPlane, operator: OperatorProcess) -> None:
     place = "no-finalizers"
     make(cluster, place, full(place, "db", deletionPolicy="Delete"))
-    items = [*cluster.get(GROUP_KINDS, "-A")["items"], *cluster.get(f"secrets,{TRUST}", "-A", *OURS)["items"]]
+    items = [*cluster.get(GROUP_KINDS, "-A")["items"], *cluster.get(f"secrets,configmaps,{BUNDLES}", "-A", *OURS)["items"]]
     assert {item["kind"] for item in items} >= {"CertificateAuthority", "CommunicationChannel", "Secret"}
     assert [item["metadata"]["name"] for item in items if item["metadata"].get("finalizers")] == []
     asked = [event.request_object for event in cluster.audit().events() if isinstance(event.request_object, dict)]
@@ -210,4 +212,5 @@ def test_removing_everything_at_once_never_hangs() -> None:
             cluster.kubectl("delete", "namespace", place, "--timeout=90s")
             cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=90s")
             operator.stop()
-        wait_until(gone(cluster, TRUST, "-A", *OURS), 60, "trust going with its authority")
+        # Bundles may outlive this order: without the CRD the garbage collector cannot look for their owner any more.
+        assert keys(cluster) == {}

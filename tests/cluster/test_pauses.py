@@ -38,8 +38,18 @@ def _job_of(item: pytest.Function) -> Callable[[Lane], list[str]]:
     return partial(sweep, **parameters)
 
 
-@pytest.mark.parametrize("first", ["process", "request"])
-@pytest.mark.parametrize("phase", ["issue", "deletion", "release", "renewal"])
+@pytest.mark.parametrize(
+    ("phase", "first"),
+    [
+        ("issue", "request"),
+        ("deletion", "request"),
+        ("release", "request"),
+        ("renewal", "request"),
+        # In a race with the new leader only a write that makes a key could make another one.
+        ("issue", "process"),
+        ("renewal", "process"),
+    ],
+)
 def test_a_leader_that_was_paused_at_a_write_ends_and_its_late_write_does_no_harm(
     jobs: Jobs, request: pytest.FixtureRequest, phase: str, first: First
 ) -> None:

@@ -88,7 +88,8 @@ def test_a_full_quota_is_told_and_its_rise_is_enough(plane: ControlPlane, operat
     plane.apply({**quota, "spec": {"hard": {"count/secrets": "1"}}})
     wait_until(lambda: plane.get("quota", "few", "-n", "full")["status"].get("hard"), SOON, "the quota being counted")
 
-    plane.apply(channel("full", "app"))
+    login = {"password": {"generate": {"username": "app", "length": 32}}}
+    plane.apply(channel("full", "app", authentication=login))
 
     await_reason(plane, "full", "QuotaExceeded", "raise the quota")
     await_others(plane, "full-beside")

@@ -6,6 +6,7 @@ import base64
 import pprint
 import traceback
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -57,6 +58,10 @@ def scene(kind: str) -> MemoryWorld:
     made.put(_manifest("ConfigMap", "exposed", {"ca.crt": root["tls.key"]}), by="somebody")
     made.settle(CHANNEL, channels.plan, NOW)
     return made
+
+
+cached_scene = cache(scene)
+"""For tests that change nothing."""
 
 
 def canaries(made: MemoryWorld) -> list[Canary]:
@@ -149,7 +154,7 @@ SEAMS = {
 def test_a_bug_in_a_plan_shows_no_secret_even_with_its_local_variables(
     kind: str, seam: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = scene(kind)
+    made = cached_scene(kind)
 
     def bug(*given: object, **named: object) -> None:
         raise RuntimeError(f"a bug with {given!r} and {named!r}")

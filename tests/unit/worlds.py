@@ -26,7 +26,7 @@ from breakwater.kernel.plan import (
     Version,
     WriteSecret,
 )
-from breakwater.kernel.reading import ABSENT, Entry, Manifest, Present, Reading, Unknown
+from breakwater.kernel.reading import ABSENT, NOT_FETCHED, Entry, Manifest, Present, Reading, Unknown
 from breakwater.kernel.references import SECRET, Ref, Resource, Subject
 from breakwater.kernel.sealed import Sealed
 from breakwater.kernel.settings import Settings
@@ -49,6 +49,7 @@ class MemoryWorld:
         self._unknown: dict[Ref | Resource, Unknown] = {}
         self._facts: dict[Hashable, Reading[Any]] = {}
         self._failures: dict[Subject, dict[str, Failure]] = {}
+        self._unread: set[Ref] = set()
         self._contests: dict[Ref, Contest] = {}
         self._numbers = itertools.count(1)
         for manifest in manifests:
@@ -85,6 +86,10 @@ class MemoryWorld:
     def obscure(self, what: Ref | Resource, reason: str = "NotSynced") -> None:
         """From now on nobody can tell about this object, or about this type."""
         self._unknown[what] = Unknown(reason, f"{what} cannot be told")
+
+    def unread(self, ref: Ref) -> None:
+        """From now on only the metadata of this object is known, as of a foreign Secret that was not read yet."""
+        self._unread.add(ref)
 
     def state(self, key: Hashable, value: Any) -> None:
         """Set a fact that is no object."""
@@ -167,14 +172,14 @@ class MemoryWorld:
     # --- the source -------------------------------------------------------------------------------------------
 
     def look_up(self, ref: Ref) -> Reading[Entry]:
+        return NOT_FETCHED if ref in self._unread else self.metadata(ref)
+
+    def metadata(self, ref: Ref) -> Reading[Entry]:
         unknown = self._unknown.get(ref) or self._unknown.get(ref.resource)
         if unknown is not None:
             return unknown
         manifest = self._objects.get(ref)
         return Present(Entry.of(manifest)) if manifest is not None else ABSENT
-
-    def metadata(self, ref: Ref) -> Reading[Entry]:
-        return self.look_up(ref)
 
     def listing(self, resource: Resource, namespace: str | None) -> Reading[Iterable[tuple[Ref, Entry]]]:
         if resource in self._unknown:

@@ -12,7 +12,7 @@ from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.kernel.apply import differs
 from breakwater.kernel.ownership import AUTHORITY, MANAGED_BY, MANAGER, SUBJECT, Free, Ours, Taken, claim
 from breakwater.kernel.plan import ApplyObject, DeleteObject, Failure, Plan
-from breakwater.kernel.reading import Manifest, Present, Projection
+from breakwater.kernel.reading import LABELS, Manifest, Present
 from breakwater.kernel.references import CLUSTER_TRUST_BUNDLE, CONFIG_MAP, NAMESPACE, Ref, Subject
 from breakwater.kernel.world import Index, World
 from breakwater.pki import bundle_digest
@@ -20,9 +20,6 @@ from breakwater.pki import bundle_digest
 KIND = "Trust"
 BUNDLE_KEY = "ca.crt"
 NAME_TAKEN = "NameTaken"
-
-LABELS: Projection[Mapping[str, str]] = Projection("labels", lambda manifest: manifest["metadata"].get("labels") or {})
-
 
 def subject_of(authority: str, namespace: str) -> Subject:
     """The subject of one bundle; an empty namespace is the ClusterTrustBundle."""

@@ -140,7 +140,8 @@ def _plain(asked: Asked, target: Target, entries: Entries) -> Part:
 def _with_certificate(asked: Asked, target: Target, entries: Entries, certificate: ClientCertificate) -> Part:
     authority = authorities.find(asked.world, certificate.authority_ref.name)
     if isinstance(authority, Unusable):
-        return waiting(NAME, authority.reason, authority.message, known=authority.known)
+        message = f"spec.authentication.clientCertificate.authorityRef: {authority.message}"
+        return waiting(NAME, authority.reason, message, known=authority.known)
     labels = asked.namespace_labels()
     if labels is None:
         return waiting(NAME, "NotSynced", "the labels of the namespace are not known yet", known=False)

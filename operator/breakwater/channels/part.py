@@ -12,7 +12,7 @@ from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.declaration import Declared
 from breakwater.kernel.ownership import DELETION_POLICY, MANAGED_BY, MANAGER, SUBJECT
 from breakwater.kernel.plan import Action, Failure
-from breakwater.kernel.reading import Present, Projection
+from breakwater.kernel.reading import LABELS, Present
 from breakwater.kernel.references import NAMESPACE, SECRET, Ref, Subject
 from breakwater.kernel.world import World
 
@@ -45,9 +45,6 @@ class Asked:
         """Labels and annotations of everything that the channel makes."""
         annotations = {SUBJECT: str(self.subject), DELETION_POLICY: self.spec.deletion_policy.value}
         return {MANAGED_BY: MANAGER}, annotations
-
-
-LABELS: Projection[Mapping[str, str]] = Projection("labels", lambda manifest: manifest["metadata"].get("labels") or {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,9 @@ def _verdicts(
     asked: Asked, parts: list[Part], server: Part | None, evidence: Proof, waiting: Condition | None
 ) -> list[Condition]:
     """Ready and Secured, each with what it is made of."""
+    trust, *_ = parts
     secured = [
-        encrypted(asked, server, evidence),
+        encrypted(asked, trust, server, evidence),
         authenticated(asked, evidence),
         authorized(asked),
         evidence.condition,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import Authority, Unusable
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
@@ -35,7 +37,8 @@ def _issued(asked: Asked, certificate: ServerCertificate) -> Part:
     name = certificate.authority_ref.name if certificate.authority_ref else ""
     authority = authorities.find(asked.world, name)
     if isinstance(authority, Unusable):
-        return waiting(NAME, authority.reason, authority.message, known=authority.known)
+        message = f"spec.encryption.serverCertificate.authorityRef: {authority.message}"
+        return waiting(NAME, authority.reason, message, known=authority.known)
     labels = asked.namespace_labels()
     if labels is None:
         return waiting(NAME, "NotSynced", "the labels of the namespace are not known yet", known=False)
@@ -135,4 +138,10 @@ def _watched(asked: Asked, name: str) -> Part:
     if pair.fault:
         return waiting(NAME, "SecretInvalid", f"{field}: {pair.fault}")
     status = {"certificates": [certificate_status(Usage.SERVER, pair, name, None)]}
-    return in_place(NAME, found=pair, due=pair.facts.not_after if pair.facts else None, status=status)
+    return in_place(NAME, found=pair, due=_turning(pair, asked.now), status=status)
+
+
+def _turning(pair: KeyPairView, now: datetime) -> datetime | None:
+    """When it will begin, or cease, to be valid; None when that is over."""
+    turns = (pair.facts.not_before, pair.facts.not_after + timedelta(seconds=1)) if pair.facts else ()
+    return next((turn for turn in turns if turn > now), None)

@@ -118,8 +118,10 @@ def destination(asked: Asked) -> Destination | NoDestination:
 
 def own_service(host: str, namespace: str, domain: str) -> str | None:
     """The Service of the namespace that a host name means, None where it means something else."""
+    if is_ip(host):
+        return None
     labels = host.split(".")
-    if len(labels) == 1 and not host.isdigit():
+    if len(labels) == 1:
         return host
     suffixes = ([namespace, "svc"], [namespace, "svc", *domain.split(".")], [namespace])
     return labels[0] if labels[1:] in suffixes else None

@@ -55,7 +55,8 @@ def trust_part(asked: Asked) -> Part:
     if trust.authority_ref is not None:
         authority = authorities.find(asked.world, trust.authority_ref.name)
         if isinstance(authority, Unusable):
-            return waiting(NAME, authority.reason, authority.message, known=authority.known)
+            message = f"spec.encryption.trust.authorityRef: {authority.message}"
+            return waiting(NAME, authority.reason, message, known=authority.known)
         return in_place(NAME, found=Trusted(authority.bundle))
     if trust.bundle_ref is not None:
         return _brought(asked, trust.bundle_ref)

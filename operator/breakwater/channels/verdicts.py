@@ -6,15 +6,17 @@ from breakwater.certificates.keypair import KeyPairView
 from breakwater.channels.part import Asked, Part
 from breakwater.channels.probes.request import NegativeKind
 from breakwater.channels.proof import HANDSHAKE, Proof
+from breakwater.channels.trusted import Trusted
 from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.measurement import Result
+from breakwater.pki import PkiError, Usage, verify
 
 
-def encrypted(asked: Asked, server: Part | None, evidence: Proof) -> Condition:
+def encrypted(asked: Asked, trust: Part, server: Part | None, evidence: Proof) -> Condition:
     """The live server speaks TLS as declared, with a certificate that clients accept."""
-    pair = server.found if server else None
-    if isinstance(pair, KeyPairView) and pair.facts is not None and asked.now > pair.facts.not_after:
-        return false("Encrypted", "CertificateExpired", "the server's certificate has expired")
+    fault = _certificate_fault(asked, trust, server)
+    if fault is not None:
+        return fault
     if server is not None and not server.condition.holds and server.found is None:
         return Condition("Encrypted", server.condition.status, server.condition.reason, server.condition.message)
     seen = evidence.seen.get(HANDSHAKE)
@@ -25,6 +27,26 @@ def encrypted(asked: Asked, server: Part | None, evidence: Proof) -> Condition:
     if seen.result is Result.FAILS:
         return false("Encrypted", seen.reason, seen.message)
     return unknown("Encrypted", seen.reason, seen.message)
+
+
+def _certificate_fault(asked: Asked, trust: Part, server: Part | None) -> Condition | None:
+    """What is wrong with the certificate that the server is to show, from its bytes: true even before it is measured."""
+    certificate = asked.spec.encryption.server_certificate
+    pair = server.found if server else None
+    if certificate is None or not isinstance(pair, KeyPairView) or pair.facts is None:
+        return None
+    if asked.now > pair.facts.not_after:
+        message = f"spec.encryption.serverCertificate: what Secret {certificate.names_secret} holds has expired; renew it"
+        return false("Encrypted", "CertificateExpired", message)
+    if certificate.existing_secret_ref is None or not isinstance(trust.found, Trusted) or trust.found.bundle is None:
+        return None
+    name = asked.spec.endpoint.verified_name
+    try:
+        verify(pair.certificate, trust.found.bundle, server_name=name, usage=Usage.SERVER, now=asked.now)
+    except PkiError as error:
+        field = f"spec.encryption.serverCertificate.existingSecretRef: Secret {certificate.names_secret}, for {name}"
+        return false("Encrypted", error.reason.value, f"{field}: {error}")
+    return None
 
 
 def authenticated(asked: Asked, evidence: Proof) -> Condition:

@@ -7,10 +7,11 @@ name when a plan asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from breakwater.cluster.indexes import Indexes
@@ -85,6 +86,7 @@ class Inventory:
         self._facts: dict[Hashable, Any] = {}
         self._failures: dict[Subject, dict[str, Failure]] = {}
         self._contests: dict[Ref, Contest] = {}
+        self._waiting: dict[Ref, list[Callable[[], None]]] = {}
 
     # --- the source of worlds ---------------------------------------------------------------------------------
 
@@ -167,23 +169,55 @@ class Inventory:
 
     # --- what streams and writes feed -------------------------------------------------------------------------
 
+    @contextmanager
+    def writing(self, ref: Ref) -> Iterator[None]:
+        """Around a write of ours: events of its object wait for the answer, lest the writer be woken by its own write.
+
+        Without that it is a matter of luck which of them comes first.
+        """
+        if ref in self._waiting:
+            yield
+            return
+        self._waiting[ref] = []
+        try:
+            yield
+        finally:
+            for event in self._waiting.pop(ref):
+                event()
+
     def put(self, resource: Resource, manifest: Manifest, stream: Stream = Stream.WHOLE) -> None:
-        """A version of an object, from an event, a list or the answer to a write of ours."""
+        """A version of an object, from an event or a list."""
         ref = ref_of(resource, manifest)
-        entry = Entry.of(manifest)
+        if ref in self._waiting:
+            self._waiting[ref].append(partial(self._put, ref, Entry.of(manifest), stream))
+        else:
+            self._put(ref, Entry.of(manifest), stream)
+
+    def answered(self, resource: Resource, manifest: Manifest) -> None:
+        """A version of an object, from the answer to a write of ours."""
+        self._put(ref_of(resource, manifest), Entry.of(manifest), Stream.WHOLE)
+
+    def _put(self, ref: Ref, entry: Entry, stream: Stream) -> None:
+        stores = [self._stores(ref.resource, each) for each in self._fed_by(ref.resource, stream)]
+        # Most events tell of what an answer told already.
+        if not any(store.is_news(ref, entry) for store in stores):
+            return
         with self._changing(ref):
+            for store in stores:
+                store.put(ref, entry)
             if stream is Stream.METADATA:
-                self._metadata[resource].put(ref, entry)
                 self._refresh(ref, entry)
-                return
-            self._whole[resource].put(ref, entry)
-            if resource in self._metadata:
-                self._metadata[resource].put(ref, entry)
 
     def drop(self, resource: Resource, manifest: Manifest, stream: Stream = Stream.WHOLE) -> None:
         """The end of an object, or (of the labelled stream) of our label on it."""
         ref = ref_of(resource, manifest)
-        entry = Entry.of(manifest)
+        if ref in self._waiting:
+            self._waiting[ref].append(partial(self._drop, ref, Entry.of(manifest), stream))
+        else:
+            self._drop(ref, Entry.of(manifest), stream)
+
+    def _drop(self, ref: Ref, entry: Entry, stream: Stream) -> None:
+        resource = ref.resource
         with self._changing(ref):
             self._stores(resource, stream).drop(ref, entry.uid, entry.version)
             if stream is Stream.METADATA:
@@ -284,6 +318,10 @@ class Inventory:
 
     def _streams(self, resource: Resource) -> tuple[Stream, ...]:
         return (Stream.WHOLE, Stream.METADATA) if resource in self._metadata else (Stream.WHOLE,)
+
+    def _fed_by(self, resource: Resource, stream: Stream) -> tuple[Stream, ...]:
+        """The whole object tells of its metadata, too."""
+        return self._streams(resource) if stream is Stream.WHOLE else (stream,)
 
     def _close(self, resource: Resource, scope: str, gap: Unknown | None, stream: Stream) -> None:
         if self._stores(resource, stream).close(scope, gap):

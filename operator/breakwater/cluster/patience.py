@@ -90,9 +90,9 @@ class Patience:
 
     async def _names_it(self, response: aiohttp.ClientResponse, path: str) -> bool:
         """Whether an answer of discovery names the resource; true for all other answers."""
-        if path == self._groups:
+        if path.endswith(self._groups):
             return any(item["name"] == self._resource.group for item in (await response.json()).get("groups") or ())
-        if path == self._version:
+        if path.endswith(self._version):
             return any(item["name"] == self._resource.plural for item in (await response.json()).get("resources") or ())
         return True
 

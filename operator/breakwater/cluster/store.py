@@ -62,13 +62,17 @@ class Store:
 
     def put(self, ref: Ref, entry: Entry) -> bool:
         """Keep a version unless a later one, or the object's end, was seen already; returns whether it was kept."""
-        held = self.entry(ref)
-        if held is not None and held.version >= entry.version:
-            return False
-        if self._buried.get(entry.uid, -1) >= entry.version:
+        if not self.is_news(ref, entry):
             return False
         self._namespaces.setdefault(ref.namespace, {})[ref.name] = entry
         return True
+
+    def is_news(self, ref: Ref, entry: Entry) -> bool:
+        """Whether neither this version nor a later one, nor the object's end, was seen already."""
+        held = self.entry(ref)
+        if held is not None and held.version >= entry.version:
+            return False
+        return self._buried.get(entry.uid, -1) < entry.version
 
     def drop(self, ref: Ref, uid: str, version: int) -> bool:
         """Forget an object; an event of an older incarnation does not touch a newer one."""

@@ -20,6 +20,7 @@ from breakwater.cluster.failures import failure_of
 from breakwater.cluster.inventory import Inventory
 from breakwater.cluster.writes import Writer
 from breakwater.engine.metrics import Metrics
+from breakwater.engine.reduce import made_by_us
 from breakwater.kernel.apply import owned_data_keys, rivals
 from breakwater.kernel.plan import (
     Action,
@@ -165,7 +166,7 @@ class Executor:
         return managers
 
     def _taker(self, ref: Ref, answer: Manifest) -> Callable[[], None]:
-        return partial(self._inventory.put, ref.resource, answer)
+        return partial(self._inventory.answered, ref.resource, made_by_us(answer))
 
 
 class _RefusedError(Exception):

@@ -32,7 +32,6 @@ WATCH_SECONDS = 40
 SILENCE = 50
 IDLE_SECONDS = 0.5
 BEAT = 1.0
-IDLE_TASK = 0.5
 LONGEST_PAUSE = 30.0
 # Each watch is asked for again at least every SILENCE seconds, and refused ones much more often.
 LONGEST_IDLE = 3.0 * SILENCE
@@ -146,13 +145,12 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = None
-    # When it stops, kopf waits for its tasks of objects, which live until they were idle for so long.
-    settings.queueing.idle_timeout = IDLE_TASK
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.inactivity_timeout = SILENCE
     # What can pass is waited out by the session; what reaches kopf all the same is tried but a few times more.
     settings.networking.error_backoffs = (1, 1, 2)
-    # A task waits for the next event of each object; after a list there is one for every object.
+    # A task waits for the next event of each object: after a list there is one for every object, and when kopf stops, or
+    # dies, it waits for them all.
     settings.queueing.idle_timeout = IDLE_SECONDS
 
 

@@ -60,4 +60,6 @@ def configure(level: str, *, as_json: bool) -> None:
     # Kopf tells at INFO that a handler succeeded, for each event of each object.
     logging.getLogger("kopf.activities").setLevel(max(logging.WARNING, root.level))
     logging.getLogger("kopf.objects").setLevel(max(logging.WARNING, root.level))
+    # It warns that signals do not reach it in its thread; ending it is our business.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

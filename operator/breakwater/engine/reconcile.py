@@ -15,6 +15,7 @@ import orjson
 
 from breakwater.cluster.client import ApiError
 from breakwater.cluster.events import Events, News
+from breakwater.cluster.informer import without_managers
 from breakwater.cluster.inventory import Inventory
 from breakwater.cluster.writes import Writer
 from breakwater.engine.catalogue import Catalogue
@@ -135,9 +136,10 @@ class Reconciler:
                 cause = failures.get(blocker) or failed[blocker]
                 failures[action.id] = replace(cause, message=f"waiting for {blocker}: {cause.message}")
                 continue
-            failure, take = await self._executor.run(action)
-            with self._queue.ignoring(subject):
-                take()
+            with self._inventory.writing(action.target):
+                failure, take = await self._executor.run(action)
+                with self._queue.ignoring(subject):
+                    take()
             if failure is not None:
                 failures[action.id] = failure
             if failure is not None or action.notable:
@@ -208,10 +210,11 @@ class Reconciler:
         named = ("name", "namespace", "uid", "resourceVersion")
         metadata = {key: value for key, value in live["metadata"].items() if key in named}
         manifest = {**live, "metadata": metadata, "status": plan.status}
-        answer = await self._writer.replace_status(declaration, manifest)
+        with self._inventory.writing(declaration):
+            answer = await self._writer.replace_status(declaration, manifest)
+            with self._queue.ignoring(subject):
+                self._inventory.answered(declaration.resource, without_managers(answer))
         self._metrics.status_writes.labels(subject.kind).inc()
-        with self._queue.ignoring(subject):
-            self._inventory.put(declaration.resource, answer)
 
     def _schedule(self, subject: Subject, plan: Plan, failures: Mapping[str, Failure]) -> None:
         self._queue.add_at(subject, plan.due)

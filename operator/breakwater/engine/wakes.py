@@ -25,6 +25,9 @@ class Waker(Protocol):
         ...
 
 
+Place = tuple[Resource, str | None]
+
+
 class Reads(Listener):
     """The recorded reads of all subjects, by what was read."""
 
@@ -34,7 +37,7 @@ class Reads(Listener):
         self._definition_changed = definition_changed
         self._of: dict[Subject, tuple[Read, ...]] = {}
         self._keys: dict[Ref, dict[KeyRead, set[Subject]]] = {}
-        self._selects: dict[Resource, dict[SelectRead, set[Subject]]] = {}
+        self._selects: dict[Place, dict[SelectRead, set[Subject]]] = {}
         self._indexes: dict[IndexRead, set[Subject]] = {}
         self._facts: dict[Hashable, set[Subject]] = {}
         self._gaps: dict[Resource, set[Subject]] = {}
@@ -85,9 +88,10 @@ class Reads(Listener):
         for read, subjects in self._keys.get(change.ref, {}).items():
             if _shows(read, change):
                 self._wake(subjects)
-        for select, subjects in self._selects.get(change.ref.resource, {}).items():
-            if _touches(select, change):
-                self._wake(subjects, debounced=True)
+        for place in ((change.ref.resource, None), (change.ref.resource, change.ref.namespace)):
+            for select, subjects in self._selects.get(place, {}).items():
+                if _touches(select, change):
+                    self._wake(subjects, debounced=True)
 
     def indexed(self, index: Index, keys: Iterable[Hashable]) -> None:
         """Wake the readers of these keys."""
@@ -104,9 +108,10 @@ class Reads(Listener):
             if ref.resource is resource and scope in ("", ref.namespace):
                 for subjects in reads.values():
                     self._wake(subjects, debounced=True)
-        for select, subjects in self._selects.get(resource, {}).items():
-            if not scope or select.namespace in (None, scope):
-                self._wake(subjects, debounced=True)
+        for (selected, namespace), selects in self._selects.items():
+            if selected is resource and (not scope or namespace in (None, scope)):
+                for subjects in selects.values():
+                    self._wake(subjects, debounced=True)
         for index, subjects in self._indexes.items():
             if resource in index.table.resources:
                 self._wake(subjects, debounced=True)
@@ -145,7 +150,7 @@ class Reads(Listener):
         if isinstance(read, KeyRead):
             return self._keys.setdefault(read.ref, {}).setdefault(read, set())
         if isinstance(read, SelectRead):
-            return self._selects.setdefault(read.resource, {}).setdefault(read, set())
+            return self._selects.setdefault((read.resource, read.namespace), {}).setdefault(read, set())
         if isinstance(read, IndexRead):
             return self._indexes.setdefault(read, set())
         return self._facts.setdefault(read.key, set())
@@ -156,7 +161,7 @@ class Reads(Listener):
         if isinstance(read, KeyRead):
             _remove(self._keys, read.ref, read)
         elif isinstance(read, SelectRead):
-            _remove(self._selects, read.resource, read)
+            _remove(self._selects, (read.resource, read.namespace), read)
         elif isinstance(read, IndexRead):
             del self._indexes[read]
         else:
@@ -200,8 +205,6 @@ def _view(reading: Reading[Entry], read: KeyRead) -> Reading[Any]:
 
 
 def _touches(read: SelectRead, change: Change) -> bool:
-    if read.namespace is not None and read.namespace != change.ref.namespace:
-        return False
     return _selected(change.before, read) != _selected(change.after, read)
 
 

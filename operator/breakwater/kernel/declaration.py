@@ -12,7 +12,7 @@ from breakwater.kernel.model import InvalidModelError, Model
 from breakwater.kernel.ownership import OWNED, RELEASED, Mark
 from breakwater.kernel.plan import Action, DeleteObject, Gone, Plan, RelabelSecret
 from breakwater.kernel.pruning import DEFINITION
-from breakwater.kernel.reading import Manifest, Present, Projection
+from breakwater.kernel.reading import Manifest, Present, Projection, compact
 from breakwater.kernel.references import SECRET, Ref, Subject, definition_of
 from breakwater.kernel.world import World
 
@@ -61,7 +61,7 @@ def declared_by(model: type[S]) -> Projection[Declared[S]]:
             int(metadata.get("generation") or 1),
             spec,
             fault,
-            orjson.dumps(status) if isinstance(status, Mapping) else NO_STATUS,
+            compact(status) if isinstance(status, Mapping) else NO_STATUS,
             "deletionTimestamp" in metadata,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater.kernel.plan import Version
-from breakwater.kernel.reading import Entry, Manifest, Present, Projection, Unknown
+from breakwater.kernel.reading import WHOLE, Entry, Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import CLUSTER_TRUST_BUNDLE, CONFIG_MAP, GROUP, SECRET, Ref, Resource, Subject
 from breakwater.kernel.world import Index, World
 
@@ -116,9 +116,6 @@ class Taken:
 
 Claim = Free | Ours | Taken | Unknown
 
-ENTRY: Projection[Entry] = Projection("entry", Entry.of)
-
-
 def claim(world: World, ref: Ref, subject: Subject) -> Claim:
     """What stands under the name that a subject wants to write."""
     reading = world.metadata(ref, MARK)
@@ -130,7 +127,7 @@ def claim(world: World, ref: Ref, subject: Subject) -> Claim:
         return Taken("an object that Breakwater did not make")
     if reading.value.subject not in (subject, None):
         return Taken(str(reading.value.subject))
-    whole = world.get(ref, ENTRY)
+    whole = world.get(ref, WHOLE)
     if isinstance(whole, Unknown):
         return whole
     return Ours(whole.value, reading.value) if isinstance(whole, Present) else Free()

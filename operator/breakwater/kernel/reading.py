@@ -55,6 +55,11 @@ class Projection(Generic[T]):
     of: Callable[[Manifest], T]
 
 
+def compact(value: Any) -> bytes:
+    """JSON text, in as many bytes as it has: what orjson returns still owns the rest of its buffer."""
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """One version of one object as the inventory holds it, with the projections computed from it so far.
@@ -72,10 +77,12 @@ class Entry:
     def of(cls, manifest: Manifest) -> Entry:
         """Wrap what the API server sent. Resource versions compare as integers (KEP-5504)."""
         metadata = manifest["metadata"]
-        return cls(metadata.get("uid", ""), int(metadata.get("resourceVersion") or 0), orjson.dumps(manifest))
+        return cls(metadata.get("uid", ""), int(metadata.get("resourceVersion") or 0), compact(manifest))
 
     def project(self, projection: Projection[T]) -> T:
         """The projected value, computed once for this version."""
+        if projection is WHOLE:
+            return self  # type: ignore[return-value]  # what WHOLE projects to
         try:
             return self._memo[projection]  # type: ignore[no-any-return]  # keyed by the projection that made it
         except KeyError:
@@ -103,6 +110,8 @@ class Entry:
         return self.project(ANNOTATIONS)
 
 
+WHOLE: Final[Projection[Entry]] = Projection("whole", Entry.of)
+"""All of it: each new version wakes the reader."""
 LABELS: Final[Projection[Mapping[str, str]]] = Projection(
     "labels", lambda manifest: manifest["metadata"].get("labels") or {}
 )

@@ -60,6 +60,8 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:  # noqa: ARG001
     for secret in used.value:
         ref = Ref(SECRET, subject.namespace, secret)
         mark = world.metadata(ref, MARK)
+        if isinstance(mark, Unknown):
+            return Plan()
         if not isinstance(mark, Present) or mark.value is None:
             continue
         content = world.get(ref, CONTENT_HASH)

@@ -12,6 +12,7 @@ from tests.unit.scenery import (
     CLIENT,
     GENERATED,
     LOGIN,
+    NOW,
     REFERENCE,
     ROOT,
     SERVER,
@@ -85,7 +86,8 @@ def test_the_trust_of_the_channel_and_not_of_the_clients_authority_is_handed_ove
         {"authentication": CLIENT, "encryption": {"trust": {"bundleRef": {"kind": "Secret", "name": "theirs"}}}}
     )
     made.put(secret_manifest("bpm", "theirs", {"ca.crt": bundle}), by="user")
-    settle(made)
+    (action,) = plan(made).actions
+    made.act(action, NOW)
     assert made.data(BINDING)["ca.crt"] == bundle
     assert made.data(BINDING)["ca.crt"] != made.data(ROOT)["tls.crt"]
 

@@ -170,7 +170,7 @@ def test_a_confirmation_is_good_for_exactly_what_it_was_asked_for(change: object
 
 def test_the_token_depends_neither_on_order_nor_on_the_process_that_asks() -> None:
     state = vanished(3).left
-    seen_later = {name: replace(remains, since=NOW, declared="") for name, remains in reversed(state.items())}
+    seen_later = {name: replace(remains, since=NOW, declared="") for name, remains in reversed(list(state.items()))}
     assert token(seen_later) == token(state)
 
 

@@ -88,12 +88,13 @@ async def raw_server(handler: Handler, context: ssl.SSLContext | None = None) ->
 async def tls_server(context: ssl.SSLContext, answer: bytes = b"") -> AsyncIterator[Recorder]:
     """Serve TLS, answer any data with `answer`, and write down what the clients say."""
     recorder = Recorder()
+    sessions = _listen(context)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard = Heard(asked=recorder.asked)
         recorder.heard.append(heard)
         try:
-            await _converse(context, answer, heard, (reader, writer))
+            await _converse(context, sessions, answer, heard, (reader, writer))
         finally:
             heard.closed.set()
 
@@ -102,27 +103,35 @@ async def tls_server(context: ssl.SSLContext, answer: bytes = b"") -> AsyncItera
         yield recorder
 
 
+def _listen(context: ssl.SSLContext) -> dict[object, Heard]:
+    """Write down what is said in the context's sessions, several of which may be under way at a time."""
+    sessions: dict[object, Heard] = {}
+
+    def listen(conn: object, direction: str, _: object, content_type: int, message_type: int, data: bytes) -> None:
+        if conn in sessions and direction == "read" and content_type == 22:
+            sessions[conn].messages.append(int(message_type))
+            sessions[conn].content += data
+
+    def name(conn: object, server_name: str | None, _: ssl.SSLContext) -> None:
+        sessions[conn].server_name = server_name
+
+    # Before the first session: one without a callback at its birth has none.
+    context._msg_callback = listen  # type: ignore[attr-defined]
+    context.sni_callback = name
+    return sessions
+
+
 async def _converse(
     context: ssl.SSLContext,
+    sessions: dict[object, Heard],
     answer: bytes,
     heard: Heard,
     connection: tuple[asyncio.StreamReader, asyncio.StreamWriter],
 ) -> None:
     reader, writer = connection
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-
-    def listen(conn: object, direction: str, _: object, content_type: int, message_type: int, data: bytes) -> None:
-        if conn is tls and direction == "read" and content_type == 22:
-            heard.messages.append(int(message_type))
-            heard.content += data
-
-    def name(conn: object, server_name: str | None, _: ssl.SSLContext) -> None:
-        heard.server_name = server_name
-
-    # Before wrapping: a connection without a callback at its birth has none.
-    context._msg_callback = listen  # type: ignore[attr-defined]
-    context.sni_callback = name
     tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    sessions[tls] = heard
     step: Callable[[], object] = tls.do_handshake
     while True:
         try:

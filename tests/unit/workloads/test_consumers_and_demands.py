@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref
+from breakwater.kernel.references import DEPLOYMENT, Ref
 from breakwater.workloads.consumers import CONSUMERS, reduced, secrets_used
 from breakwater.workloads.workload import Demand, plan, subject_of
 from tests.unit.scenery import CHANNEL, NOW
@@ -125,7 +125,8 @@ def test_without_our_secrets_or_without_the_workload_there_is_no_demand() -> Non
     assert made.plan(subject_of("CronJob", "bpm", "app"), plan, NOW).value is None
 
 
-def test_there_is_no_demand_while_content_is_out_of_sight() -> None:
+@pytest.mark.parametrize("hide", [MemoryWorld.obscure, MemoryWorld.unread], ids=["all of it", "its data"])
+def test_there_is_no_demand_while_one_secret_is_out_of_sight(hide: Callable[[MemoryWorld, Ref], None]) -> None:
     made = _world("app-tls", "app-login")
-    made.obscure(SECRET)
+    hide(made, secret("bpm", "app-login"))
     assert _demand(made) is None

@@ -45,7 +45,7 @@ def measure(count: int) -> None:
 def _issue(control: Stage, count: int) -> Issued:
     control.populate(count, "issue")
     mark = control.audit().mark()
-    operator = OperatorProcess(control)
+    operator = control.operator()
     operator.start()
     try:
         operator.wait_leading(120)
@@ -124,7 +124,7 @@ def _pair(channel: dict[str, Any], secret: dict[str, Any], status: dict[str, Any
 
 
 async def _write(control: Stage, pairs: list[Pair]) -> tuple[float, dict[str, float]]:
-    async with Bare.of(control.bare_kubeconfig) as bare:
+    async with Bare(control.login) as bare:
         meter = Meter.start(client=os.getpid(), **control.pids())
         started = time.monotonic()
         await side_by_side(pairs, lambda pair: _write_one(bare, pair))

@@ -6,9 +6,9 @@ import asyncio
 import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import orjson
@@ -24,24 +24,39 @@ class RefusedError(RuntimeError):
     """The API server did not do what a measurement needs; the message is its own."""
 
 
-class Bare:
-    """One TLS session as the user of a kubeconfig with a token."""
+@dataclass(frozen=True)
+class Login:
+    """What a kubeconfig with a token says."""
 
-    def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
-        self._session = session
-        self._server = server
+    server: str
+    trust: ssl.SSLContext
+    token: str
 
     @classmethod
-    @asynccontextmanager
-    async def of(cls, kubeconfig: Path) -> AsyncIterator[Bare]:
-        """Open the session."""
+    def read(cls, kubeconfig: Path) -> Login:
+        """Read the file."""
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=trust), headers={"Authorization": f"Bearer {user['token']}"}
-        ) as session:
-            yield cls(session, cluster["server"])
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        return cls(cluster["server"], ssl.create_default_context(cadata=authority), user["token"])
+
+
+class Bare:
+    """One TLS session."""
+
+    def __init__(self, login: Login) -> None:
+        """Open the session; a context manager closes it."""
+        self._server = login.server
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=login.trust),
+            headers={"Authorization": f"Bearer {login.token}"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
 
     async def send(self, method: str, path: str, body: bytes | None = None, content: str = "application/json") -> bytes:
         """One request; returns the answer's bytes.

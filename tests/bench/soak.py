@@ -43,7 +43,7 @@ def measure(minutes: float) -> None:
     with stage() as control:
         print(f"soak: {CHANNELS} channels, {EVENTS_A_SECOND} events a second for {minutes:g} minutes", flush=True)
         control.populate(CHANNELS, "soak")
-        with OperatorProcess(control) as operator:
+        with control.operator() as operator:
             wait_until(lambda: control.all_channels_ready(CHANNELS, "soak"), 300, "all channels being Ready", 1.0)
             cpu = cpu_seconds(operator.pid)
             soak = asyncio.run(_soak(control, operator, minutes * 60))
@@ -56,7 +56,7 @@ def measure(minutes: float) -> None:
 async def _soak(control: Stage, operator: OperatorProcess, seconds: float) -> Soak:
     soak, started = Soak(), time.monotonic()
     sampler = asyncio.create_task(_sample(soak, operator.pid, started))
-    async with Bare.of(control.bare_kubeconfig) as bare:
+    async with Bare(control.login) as bare:
         changes = _changes(control)
         while (now := time.monotonic() - started) < seconds:
             # By the clock, not by pauses: an answer that was late is made up for.
@@ -90,7 +90,8 @@ def _show(soak: Soak, operator: OperatorProcess, cpu: float) -> None:
     megabytes = [value for _, value in soak.samples]
     print(f"  {soak.events} events, CPU {1000 * cpu / soak.events:.2f} ms an event")
     print(f"  memory slope {soak.slope:+.2f} MB an hour over {len(megabytes)} samples without the first {WARM_UP:.0%}")
-    print(f"  memory {megabytes[0]:.0f} MB at first, {megabytes[-1]:.0f} MB at last, peak {memory_peak(operator.pid):.0f} MB")
+    peak = memory_peak(operator.pid)
+    print(f"  memory {megabytes[0]:.0f} MB at first, {megabytes[-1]:.0f} MB at last, peak {peak:.0f} MB")
     print(f"  bugs {operator.metric('breakwater_bugs_total'):.0f}, warnings and errors logged {len(errors)} (goal 0)")
     for line in errors[:5]:
         print(f"    {line.get('message')} {line.get('error', '')}", flush=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.bench.stage import Stage, stage
 from tests.bench.usage import cpu_seconds, memory_now, memory_peak
-from tests.cluster.harness import USER, OperatorProcess
+from tests.cluster.harness import USER
 from tests.controlplane import mutating, wait_until
 
 QUIET = 30.0
@@ -39,14 +39,14 @@ def measure(count: int) -> None:
 def _make(control: Stage, count: int) -> None:
     """Have them issued by an operator, so that they are exactly as it leaves them."""
     control.populate(count, "start")
-    with OperatorProcess(control) as operator:
+    with control.operator() as operator:
         wait_until(lambda: operator.metric("breakwater_status_writes_total") >= count, 1800, "all statuses", 1.0)
         wait_until(lambda: control.all_channels_ready(count, "start"), 120, "all channels being Ready", 2.0)
 
 
 def _start(control: Stage) -> Started:
     mark = control.audit().mark()
-    operator = OperatorProcess(control)
+    operator = control.operator()
     started = time.monotonic()
     operator.start()
     try:

@@ -12,7 +12,8 @@ from tests.cluster.harness import NAMESPACE, OperatorProcess, authority, channel
 from tests.cluster.second_client import Manifest, SecondClient, Thing, config_map, secret, trust_bundle
 from tests.controlplane import Cluster, ControlPlane, wait_until
 
-PATIENCE = 20.0
+# A subject that is disturbed more than twenty times a minute is held for 20 s by design; a table of drifts does that.
+PATIENCE = 45.0
 GENERATION = "breakwater.dev/generation"
 EVENTS = "apis/events.k8s.io/v1/events"
 
@@ -118,7 +119,7 @@ class Scene:
 
     def await_gone(self, thing: Thing) -> None:
         """Kubernetes' own garbage collector may learn of our kinds a minute after they were defined."""
-        wait_until(lambda: self.client.find(thing) is None, 5 * PATIENCE, f"{thing.path} being gone")
+        wait_until(lambda: self.client.find(thing) is None, 2 * PATIENCE, f"{thing.path} being gone")
 
     def await_that(self, condition: Callable[[], Any], what: str) -> None:
         wait_until(condition, PATIENCE, what)

@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.bad_inputs import GOOD, PLACE, ROWS, Row
-from tests.cluster.harness import OperatorProcess, conditions, install, is_ready
+from tests.cluster.bad_input import PLACE, ROOT, Row, brought, chan, pair
+from tests.cluster.bad_input_authorities import AUTHORITY_ROWS
+from tests.cluster.bad_input_channels import CHANNEL_ROWS
+from tests.cluster.bad_input_contents import CONTENT_ROWS
+from tests.cluster.harness import NAMESPACE, OperatorProcess, authority, conditions, install, is_ready
 from tests.cluster.ledger import namespace
 from tests.controlplane import Cluster, ControlPlane, wait_until
 from tests.kinds_bad_inputs import BAD_INPUTS
 
+ROWS: Mapping[str, Row] = CHANNEL_ROWS | CONTENT_ROWS | AUTHORITY_ROWS
+GOOD = (authority(), pair("brought", ROOT, NAMESPACE), brought("brought"), chan("first"))
 RECOVERING = [name for name, row in ROWS.items() if row.mended or row.gone]
 
 

@@ -66,9 +66,9 @@ def _view(manifest: Manifest) -> KeyPairView:
     try:
         chain = parse_chain(certificate)
         if key is None:
-            fault = f"{PRIVATE_KEY} is missing"
+            fault = f"{PRIVATE_KEY} is missing; add it"
         elif key_spki(key) != chain[0].spki:
-            fault = f"{PRIVATE_KEY} does not belong to {CERTIFICATE}"
+            fault = f"{PRIVATE_KEY} does not belong to {CERTIFICATE}; store the two that were made together"
     except PkiError as error:
         fault = str(error)
     facts = chain[0] if chain else None

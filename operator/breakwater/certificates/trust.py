@@ -21,6 +21,7 @@ KIND = "Trust"
 BUNDLE_KEY = "ca.crt"
 NAME_TAKEN = "NameTaken"
 
+
 def subject_of(authority: str, namespace: str) -> Subject:
     """The subject of one bundle; an empty namespace is the ClusterTrustBundle."""
     return Subject(KIND, namespace, authority)

@@ -30,14 +30,14 @@ def encrypted(asked: Asked, trust: Part, server: Part | None, evidence: Proof) -
 
 
 def _certificate_fault(asked: Asked, trust: Part, server: Part | None) -> Condition | None:
-    """What is wrong with the certificate that the server is to show, from its bytes: true even before it is measured."""
+    """What is wrong with the certificate that the server is to show: from its bytes, before anything is measured."""
     certificate = asked.spec.encryption.server_certificate
     pair = server.found if server else None
     if certificate is None or not isinstance(pair, KeyPairView) or pair.facts is None:
         return None
     if asked.now > pair.facts.not_after:
-        message = f"spec.encryption.serverCertificate: what Secret {certificate.names_secret} holds has expired; renew it"
-        return false("Encrypted", "CertificateExpired", message)
+        field = f"spec.encryption.serverCertificate: Secret {certificate.names_secret}"
+        return false("Encrypted", "CertificateExpired", f"{field}: the certificate has expired; renew it")
     if certificate.existing_secret_ref is None or not isinstance(trust.found, Trusted) or trust.found.bundle is None:
         return None
     name = asked.spec.endpoint.verified_name

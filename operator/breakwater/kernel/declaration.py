@@ -71,7 +71,9 @@ def declared_by(model: type[S]) -> Projection[Declared[S]]:
 def specified_by(model: type[S]) -> Projection[Declared[S]]:
     """As `declared_by`, for other kinds: they have no business with the status, so its changes do not wake them."""
     declared = declared_by(model)
-    return Projection(f"specified:{model.__name__}", lambda manifest: replace(declared.of(manifest), status_text=NO_STATUS))
+    return Projection(
+        f"specified:{model.__name__}", lambda manifest: replace(declared.of(manifest), status_text=NO_STATUS)
+    )
 
 
 def farewell(subject: Subject, declaration: Ref, world: World) -> Plan:

@@ -116,6 +116,7 @@ class Taken:
 
 Claim = Free | Ours | Taken | Unknown
 
+
 def claim(world: World, ref: Ref, subject: Subject) -> Claim:
     """What stands under the name that a subject wants to write."""
     reading = world.metadata(ref, MARK)

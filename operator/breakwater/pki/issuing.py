@@ -160,7 +160,8 @@ def _check_names(request: LeafRequest, authority: _Issuer) -> None:
         for field_name, names in _constrained_names(request).items():
             name = forbidden_name(constraints, names)
             if name is not None:
-                message = f"{quoted(str(name.value))} is outside the name constraints of the authority"
+                remedy = "remove it or use another authority"
+                message = f"{quoted(str(name.value))} is outside the name constraints of the authority; {remedy}"
                 raise PkiError(Reason.NAME_NOT_PERMITTED, message, field_name)
 
 

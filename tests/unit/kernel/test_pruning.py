@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from breakwater.kernel.plan import Version
@@ -174,6 +174,7 @@ def test_the_token_depends_neither_on_order_nor_on_the_process_that_asks() -> No
     assert token(seen_later) == token(state)
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 60), declared=st.integers(0, 500), pruned=st.integers(0, 20), data=st.data())
 def test_never_more_than_a_few_go_without_a_word(count: int, declared: int, pruned: int, data: st.DataObject) -> None:
     confirmed = data.draw(st.sets(st.integers(0, 59)))

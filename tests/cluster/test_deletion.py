@@ -102,7 +102,9 @@ def test_an_authority_keeps_its_key_over_its_own_end(cluster: ControlPlane, runn
         with nullcontext() if running else OperatorProcess(cluster):
             # The garbage collector of Kubernetes follows the owner reference, whether we run or not.
             wait_until(gone(cluster, "configmap", f"{name}-trust", "-n", place), 60, "trust going with its authority")
-            wait_until(gone(cluster, BUNDLES, f"breakwater-{name}"), 60, "the cluster's bundle going with its authority")
+            wait_until(
+                gone(cluster, BUNDLES, f"breakwater-{name}"), 60, "the cluster's bundle going with its authority"
+            )
             wait_until(lambda: secret[1] in released(cluster, NAMESPACE), 30, "the root being released")
             assert keys(cluster)[secret] == before
             cluster.apply(declared)
@@ -187,7 +189,10 @@ def test_a_namespace_deleted_while_the_operator_was_down_is_not_mourned(cluster:
 def test_nothing_bears_a_finalizer(cluster: ControlPlane, operator: OperatorProcess) -> None:
     place = "no-finalizers"
     make(cluster, place, full(place, "db", deletionPolicy="Delete"))
-    items = [*cluster.get(GROUP_KINDS, "-A")["items"], *cluster.get(f"secrets,configmaps,{BUNDLES}", "-A", *OURS)["items"]]
+    items = [
+        *cluster.get(GROUP_KINDS, "-A")["items"],
+        *cluster.get(f"secrets,configmaps,{BUNDLES}", "-A", *OURS)["items"],
+    ]
     assert {item["kind"] for item in items} >= {"CertificateAuthority", "CommunicationChannel", "Secret"}
     assert [item["metadata"]["name"] for item in items if item["metadata"].get("finalizers")] == []
     asked = [event.request_object for event in cluster.audit().events() if isinstance(event.request_object, dict)]

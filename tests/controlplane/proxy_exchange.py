@@ -285,7 +285,7 @@ async def stop_and_see_stopped(pid: int) -> None:
     """Stop a process and wait until every thread of it stands still; TimeoutError if it does not."""
     send_signal(pid, signal.SIGSTOP)
     async with asyncio.timeout(PROCESS_TIMEOUT):
-        while not all(state in "TZX" for state in thread_states(pid)):  # noqa: ASYNC110 the kernel tells only the parent
+        while not all(state in "TZX" for state in thread_states(pid)):
             await asyncio.sleep(0.002)
 
 

@@ -97,7 +97,9 @@ def _self_managed(subject: Subject, spec: CertificateAuthoritySpec, declared: De
         return _Root(unknown("Ready", held.reason, held.message), secret=secret)
     if isinstance(held, Taken):
         message = f"Secret {secret.namespace}/{secret.name}: {held.by} stands under this name; rename or delete it"
-        return _Root(false("Ready", "NameTaken", message), secret=secret, accepted=false("Accepted", "NameTaken", message))
+        return _Root(
+            false("Ready", "NameTaken", message), secret=secret, accepted=false("Accepted", "NameTaken", message)
+        )
     if isinstance(held, Free):
         return _missing(subject, spec, declared, world, secret)
     pair = as_root(held.entry.project(KEY_PAIR))

@@ -74,9 +74,7 @@ def _plan(asked: Asked) -> Plan:
 
 def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
     """Every Secret of the channel that a workload might mount, as status names them."""
-    entries = [
-        entry for part in parts for key in ("certificates", "credentials") for entry in part.status.get(key, ())
-    ]
+    entries = [entry for part in parts for key in ("certificates", "credentials") for entry in part.status.get(key, ())]
     names = {binding_name(asked), *(entry.get("secretName") for entry in entries)}
     return tuple(sorted(name for name in names if name))
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import Unusable
@@ -75,8 +76,16 @@ def _brought(asked: Asked, reference: BundleRef) -> Part:
         return waiting(NAME, "BundleNotFound", f"{field} does not exist; create it with the key {reference.key}")
     if reference.key not in reading.value:
         return waiting(NAME, "BundleInvalid", f"{field} has no key {reference.key}; add it or name another key")
-    try:
-        bundle = build_bundle([reading.value[reference.key].open()])
-    except PkiError as error:
-        return waiting(NAME, "BundleInvalid", f"{field}, key {reference.key}: {error}")
+    bundle = _bundle(reading.value[reference.key])
+    if isinstance(bundle, PkiError):
+        return waiting(NAME, "BundleInvalid", f"{field}, key {reference.key}: {bundle}")
     return in_place(NAME, found=Trusted(bundle))
+
+
+@lru_cache(maxsize=64)
+def _bundle(content: Sealed) -> bytes | PkiError:
+    """What is a bundle, and why not. Kept, because one of hundreds of authorities takes a while to read."""
+    try:
+        return build_bundle([content.open()])
+    except PkiError as error:
+        return error.with_traceback(None)

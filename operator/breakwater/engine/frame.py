@@ -11,10 +11,11 @@ kind has a kopf of its own, which finds its kind late where it is not served yet
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import kopf
@@ -86,7 +87,8 @@ class Frame:
         """Stop kopf by its flag; cancelling it would have it kill our process later."""
         self._asked_to_stop = True
         self._stop.set()
-        if self._thread.ident is not None:
+        dead = self._ended.done() and self._ended.exception() is not None
+        if self._thread.ident is not None and not dead:
             await asyncio.to_thread(self._thread.join, 10)
 
     def _declare(self) -> None:
@@ -112,7 +114,8 @@ class Frame:
             asyncio.run(self._operate())
         except BaseException as problem:  # noqa: BLE001 - whatever ended the thread, the process must hear of it
             error = problem
-        self._loop.call_soon_threadsafe(self._finish, error)
+        with contextlib.suppress(RuntimeError):  # our loop may have ended over the first part's end already
+            self._loop.call_soon_threadsafe(self._finish, error)
 
     def _finish(self, error: BaseException | None) -> None:
         if self._ended.done():
@@ -126,12 +129,21 @@ class Frame:
         scope: dict[str, Any] = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
         # Kopf cancels what is younger than itself, so the pulse comes first.
         pulse = asyncio.create_task(self._beat())
+        older = asyncio.all_tasks()
         try:
-            await kopf.operator(registry=self._registry, standalone=True, stop_flag=self._stop, **scope)
+            parts = await kopf.spawn_tasks(registry=self._registry, standalone=True, stop_flag=self._stop, **scope)
+            messenger = asyncio.create_task(self._tell_first_end(parts))
+            await kopf.run_tasks(parts, ignored={*older, messenger})
         finally:
             pulse.cancel()
             # Kopf waits for the flag in a thread of the loop's pool, and without it the loop would never close.
             self._stop.set()
+
+    async def _tell_first_end(self, parts: Collection[asyncio.Task[None]]) -> None:
+        """Kopf lives as long as each of its parts; cleaning up afterwards takes seconds that others wait for us."""
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        error = next((part.exception() for part in done if not part.cancelled()), None)
+        self._loop.call_soon_threadsafe(self._finish, error)
 
     async def _beat(self) -> None:
         while True:
@@ -149,8 +161,8 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.inactivity_timeout = SILENCE
     # What can pass is waited out by the session; what reaches kopf all the same is tried but a few times more.
     settings.networking.error_backoffs = (1, 1, 2)
-    # A task waits for the next event of each object: after a list there is one for every object, and when kopf stops, or
-    # dies, it waits for them all.
+    # A task waits for the next event of each object: after a list there is one for every object, and kopf's end waits
+    # for them all.
     settings.queueing.idle_timeout = IDLE_SECONDS
 
 

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     MALFORMED_CERTIFICATE = "MalformedCertificate"
     NO_CERTIFICATE = "NoCertificate"
     CHAIN_TOO_LONG = "ChainTooLong"
+    BUNDLE_TOO_LARGE = "BundleTooLarge"
     UNEXPECTED_BLOCK = "UnexpectedBlock"
     PRIVATE_KEY_EXPOSED = "PrivateKeyExposed"
     INVALID_KEY = "InvalidKey"
@@ -43,6 +44,7 @@ _SENTENCES = {
     Reason.NO_CERTIFICATE: "there is no certificate in it; put PEM blocks of type CERTIFICATE",
     Reason.CHAIN_TOO_LONG: "there are more certificates in it than a chain can use; keep the certificate itself and "
     "its intermediates",
+    Reason.BUNDLE_TOO_LARGE: "there are more than 512 certificates in it; keep the authorities that are needed",
     Reason.UNEXPECTED_BLOCK: "it holds a PEM block other than CERTIFICATE; keep only blocks of type CERTIFICATE",
     Reason.PRIVATE_KEY_EXPOSED: "it holds a private key where only certificates belong; remove the key and replace it, "
     "for it may have been read",

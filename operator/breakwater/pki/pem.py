@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAXIMUM_CHAIN = 16
+MAXIMUM_BUNDLE = 512
+"""Certificates; thrice as many as the public authorities are, and still read in a fraction of a second."""
+
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([^-\n]*)-----[ \t\r]*")
 _LABEL = b"CERTIFICATE"
 
@@ -38,25 +41,27 @@ def load_chain(pem: bytes) -> list[x509.Certificate]:
     Raises:
         PkiError: whatever is not exactly certificates.
     """
-    certificates = load_certificates(pem, limit=MAXIMUM_CHAIN)
+    certificates = load_certificates(pem, limit=MAXIMUM_CHAIN, excess=Reason.CHAIN_TOO_LONG)
     if not certificates:
         raise PkiError(Reason.NO_CERTIFICATE)
     return certificates
 
 
-def load_certificates(pem: bytes, limit: int | None = None) -> list[x509.Certificate]:
+def load_certificates(
+    pem: bytes, limit: int = MAXIMUM_BUNDLE, excess: Reason = Reason.BUNDLE_TOO_LARGE
+) -> list[x509.Certificate]:
     """All certificates in a PEM text, perhaps none.
 
     Explanatory text between the blocks is skipped, as RFC 7468 wants; blocks of another type, headers in a block and
     anything that looks like a boundary but is none are errors.
 
     Raises:
-        PkiError: whatever is not exactly certificates, and more than `limit` of them.
+        PkiError: whatever is not exactly certificates, and `excess` for more than `limit` of them.
     """
     certificates: list[x509.Certificate] = []
     for der in _blocks(pem):
         if len(certificates) == limit:
-            raise PkiError(Reason.CHAIN_TOO_LONG)
+            raise PkiError(excess)
         certificates.append(_decode(der))
     return certificates
 
@@ -71,20 +76,26 @@ def _decode(der: bytes) -> x509.Certificate:
 def _blocks(pem: bytes) -> Iterator[bytes]:
     if b"PRIVATE KEY-----" in pem:
         raise PkiError(Reason.PRIVATE_KEY_EXPOSED)
-    body: list[bytes] | None = None
-    for line in pem.split(b"\n"):
-        if b"-----" not in line:
-            if body is not None:
-                body.append(line.strip())
-            continue
-        opens = _opens_block(line)
+    body: int | None = None
+    for start, end in _boundary_lines(pem):
+        opens = _opens_block(pem[start:end])
         if opens is (body is not None):
             raise PkiError(Reason.MALFORMED_PEM)
         if body is not None:
-            yield _decode_base64(b"".join(body))
-        body = [] if opens else None
+            yield _decode_base64(b"".join(map(bytes.strip, pem[body:start].split(b"\n"))))
+        body = end if opens else None
     if body is not None:
         raise PkiError(Reason.MALFORMED_PEM)
+
+
+def _boundary_lines(pem: bytes) -> Iterator[tuple[int, int]]:
+    """Where the lines with dashes begin and end. What lies between is leapt over: it may be a megabyte of nothing."""
+    end = 0
+    while (dashes := pem.find(b"-----", end)) >= 0:
+        start = pem.rfind(b"\n", end, dashes) + 1 or end
+        end = pem.find(b"\n", dashes)
+        end = len(pem) if end < 0 else end
+        yield start, end
 
 
 def _opens_block(line: bytes) -> bool:

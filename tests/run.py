@@ -20,14 +20,17 @@ class Layer:
     """One folder of tests; `workers` run its files side by side."""
 
     name: str
+    folder: str
     workers: int
+    marks: str
     why: str
 
 
 LAYERS = (
-    Layer("unit", 2, "decisions, parsers, engine parts"),
-    Layer("engines", 1, "real servers as peers"),
-    Layer("cluster", 3, "the operator on a real control plane; its tests mostly wait"),
+    Layer("unit", "unit", 2, "", "decisions, parsers, engine parts"),
+    Layer("engines", "engines", 1, "", "real servers as peers"),
+    Layer("cluster", "cluster", 3, "not alone", "the operator on a real control plane; its tests mostly wait"),
+    Layer("alone", "cluster", 1, "alone", "the same, where times are measured or processes killed at each request"),
 )
 
 
@@ -56,6 +59,7 @@ def run(layer: Layer) -> Outcome:
             f"--junit-xml={report}",
             "--durations=8",
         ]
+        command += ["-m", layer.marks] if layer.marks else []
         command += ["-n", str(layer.workers), "--dist", "loadfile"] if layer.workers > 1 else []
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         passed, failed, skipped = counted(report)

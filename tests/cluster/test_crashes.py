@@ -17,6 +17,8 @@ from tests.cluster.phases import PHASES
 from tests.controlplane import wait_until
 from tests.controlplane.proxy_model import Kill, Match, Request
 
+pytestmark = pytest.mark.alone
+
 When = Literal["before", "after"]
 Jobs = dict[str, Future[Any]]
 

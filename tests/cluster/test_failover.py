@@ -13,6 +13,8 @@ from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.proxy_client import FaultProxy
 from tests.controlplane.proxy_model import Match, Silence, refusal
 
+pytestmark = pytest.mark.alone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

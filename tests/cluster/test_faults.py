@@ -13,6 +13,8 @@ from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.proxy_client import FaultProxy
 from tests.controlplane.proxy_model import Cut, Match, Reset, Silence, Truncate, WatchError, refusal
 
+pytestmark = pytest.mark.alone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -32,6 +32,8 @@ from tests.cluster.hostile_specs import channels as hostile_channels
 from tests.cluster.ledger import namespace
 from tests.controlplane import ControlPlane, wait_until
 
+pytestmark = pytest.mark.alone
+
 LEAST = 500
 MANY_CHANNELS, MANY_AUTHORITIES, MANY_STATUSES = 500, 150, 60
 GOOD = 6
@@ -40,7 +42,7 @@ PLACES = ("hostile", LONG_LABEL)
 POOLS = Pools(
     authorities=("platform", "elliptic"),
     secrets=("login", "empty", "garbage", "huge", "deep", "serial"),
-    config_maps=("roots", "noise"),
+    config_maps=("roots", "roots", "noise", "many", "lines"),
 )
 
 
@@ -66,7 +68,9 @@ def _prepared(place: str) -> list[dict[str, Any]]:
     ]
     noise_map = _manifest("ConfigMap", "noise", place, {"ca.crt": "\u202e" * 5000, ".k": "-----BEGIN"})
     roots = {"ca.crt": _authority_pem(), "k" * 253: ""}
-    return [*secrets, noise_map, _manifest("ConfigMap", "roots", place, roots)]
+    crowd = {"many": _authority_pem() * 1200, "lines": "\n" * 900_000}
+    crowds = [_manifest("ConfigMap", name, place, {"ca.crt": text}) for name, text in crowd.items()]
+    return [*secrets, *crowds, noise_map, _manifest("ConfigMap", "roots", place, roots)]
 
 
 @cache

@@ -12,6 +12,8 @@ from tests.cluster.harness import OperatorProcess, all_ready, authority, channel
 from tests.cluster.kubelet import Kubelet
 from tests.controlplane import ControlPlane, KubectlError, wait_until
 
+pytestmark = pytest.mark.alone
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

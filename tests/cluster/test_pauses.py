@@ -14,6 +14,8 @@ from tests.cluster.phases import PHASES
 from tests.controlplane import wait_until
 from tests.controlplane.proxy_model import WRITES, Request, Stop
 
+pytestmark = pytest.mark.alone
+
 First = Literal["process", "request"]
 Jobs = dict[str, Future[list[str]]]
 

@@ -21,6 +21,8 @@ from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.processes import free_ports
 from tests.demo.web import TlsServer, load
 
+pytestmark = pytest.mark.alone
+
 PLACE = "quiet"
 HOST = f"web.{PLACE}.svc"
 QUIET_SECONDS = 60

@@ -68,3 +68,17 @@ def test_what_is_no_authority_is_refused(texts: list[object], reason: Reason) ->
     with pytest.raises(PkiError) as caught:
         build_bundle([text()[0] if callable(text) else text for text in texts])  # type: ignore[misc]
     assert caught.value.reason == reason
+
+
+def test_a_bundle_of_more_certificates_than_anybody_needs_is_refused_before_they_are_all_read() -> None:
+    one = pem(forge("root").certificate)
+    assert build_bundle([one * 512]) == one
+    with pytest.raises(PkiError) as caught:
+        build_bundle([one * 513])
+    assert caught.value.reason is Reason.BUNDLE_TOO_LARGE
+
+
+@pytest.mark.parametrize("filler", [b"\n", b"x\n", b"x", b"\r\n"])
+def test_text_between_certificates_is_leapt_over_however_much_it_is(filler: bytes) -> None:
+    one = pem(forge("root").certificate)
+    assert build_bundle([filler * 1000 + b"\n" + one + filler * 1000 + b"\n" + one]) == one

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -102,10 +103,12 @@ async def test_it_waits_as_long_as_the_server_asks() -> None:
 async def test_a_server_that_is_away_is_waited_for() -> None:
     async with patient() as (server, patience, session):
         gone = server.url.rpartition(":")[0] + ":1"
+        started = time.monotonic()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5), session.get(gone + OURS):
                 pass
-        assert patience.idle() < 0.5
+        # It was tried again in the meantime, however slow this machine is.
+        assert patience.idle() < time.monotonic() - started
 
 
 async def test_one_who_waits_holds_up_nobody_else() -> None:

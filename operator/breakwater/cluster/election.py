@@ -82,21 +82,25 @@ class Election:
             # A process that was stopped for longer than the deadline must not believe that it still leads.
             remaining = self._times.deadline - (self._monotonic() - renewed)
             if remaining <= 0:
-                raise LeaseLostError("the lease was not renewed in time")
+                raise self._lose("the lease was not renewed in time")
             started = self._monotonic()
             try:
                 # An API server that accepts the request and stays silent must not hold us beyond the deadline.
                 async with asyncio.timeout(remaining):
                     held = await self._renew()
             except TimeoutError:
-                raise LeaseLostError("the lease was not renewed in time") from None
+                raise self._lose("the lease was not renewed in time") from None
             except ApiError as error:
                 log.warning("lease not renewed", extra={"error": str(error)})
                 wait = min(POLL, self._times.renew)
                 continue
             if not held:
-                raise LeaseLostError("another instance holds the lease")
+                raise self._lose("another instance holds the lease")
             renewed, wait = started, self._times.renew
+
+    def _lose(self, why: str) -> LeaseLostError:
+        self._held = None  # there is nothing to release
+        return LeaseLostError(why)
 
     async def release(self) -> None:
         """Give the Lease up, so that the next leader need not wait for its end."""

@@ -83,13 +83,12 @@ class Frame:
         """
         await asyncio.shield(self._ended)
 
-    async def stop(self) -> None:
-        """Stop kopf by its flag; cancelling it would have it kill our process later."""
+    async def stop(self, patience: float) -> None:
+        """Stop kopf by its flag and wait so many seconds; cancelling it would have it kill our process later."""
         self._asked_to_stop = True
         self._stop.set()
-        dead = self._ended.done() and self._ended.exception() is not None
-        if self._thread.ident is not None and not dead:
-            await asyncio.to_thread(self._thread.join, 10)
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._thread.join, patience)
 
     def _declare(self) -> None:
         registry, resource = self._registry, self._resource

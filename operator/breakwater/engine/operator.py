@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 
 WORKERS = 16
 SYNC_TICK = 0.05
+# Seconds for kopf to clean up; after a failure others wait for us to be gone.
+PATIENCE = 10.0
+IMPATIENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ class Operator:
         """
         port = await self._endpoints.start(self._options.host, self._options.port)
         log.info("serving", extra={"host": self._options.host, "port": port})
+        patience = IMPATIENCE
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._stopped(stop))
@@ -135,8 +139,9 @@ class Operator:
                 group.create_task(self._lead(group))
         except* _StopError:
             log.info("stopping")
+            patience = PATIENCE
         finally:
-            await self._shut_down()
+            await self._shut_down(patience)
 
     async def _lead(self, group: asyncio.TaskGroup) -> None:
         await self._until_synced([feed.resource for feed in _feeds(self._catalogue, ("",))])
@@ -200,12 +205,12 @@ class Operator:
         await stop.wait()
         raise _StopError
 
-    async def _shut_down(self) -> None:
+    async def _shut_down(self, patience: float) -> None:
         # First, for others wait for it; what is still under way is safe by its own rules.
         if self._leading:
             await self._election.release()
         await self._measuring.close()
-        await asyncio.gather(*(frame.stop() for frame in self._frames))
+        await asyncio.gather(*(frame.stop(patience) for frame in self._frames))
         await self._endpoints.close()
         await self._client.close()
 

@@ -47,6 +47,7 @@ class Outcome:
 
 def run(layer: Layer) -> Outcome:
     """Run a layer and read its report."""
+    print(f"\n== {layer.name}: {layer.why}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -54,7 +55,7 @@ def run(layer: Layer) -> Outcome:
             sys.executable,
             "-m",
             "pytest",
-            f"tests/{layer.name}",
+            f"tests/{layer.folder}",
             "-q",
             f"--junit-xml={report}",
             "--durations=8",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 LEASE = ("lease", "breakwater", "-n", NAMESPACE)
 AFTER_A_CRASH = 20.0
 AFTER_A_STOP = 2.5
-DEADLINE = 10.0
+DEADLINE = dt.timedelta(seconds=13)
+"""10 s without a renewal and the way out, on a busy machine; the Lease is another's after 15 s at the earliest."""
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +108,11 @@ def test_a_leader_that_cannot_renew_ends_before_another_may_lead(
         operator.wait_leading()
         leases = Match(resource="leases")
         proxy.add(leases, refusal(500) if way == "refused" else Silence())
-        renewed = time.monotonic()
+        renewed = dt.datetime.now(dt.UTC)
         assert operator.wait(20) != 0
-        print(f"{way}: ended after {time.monotonic() - renewed:.1f} s")
-        assert time.monotonic() - renewed < DEADLINE + 4
+        ended = dt.datetime.fromisoformat(next(operator.lines("ended"))["time"])
+        print(f"{way}: ended after {(ended - renewed).total_seconds():.1f} s")
+        assert ended - renewed < DEADLINE
     proxy.clear()
     plane.kubectl("delete", *LEASE)
 

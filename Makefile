@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo demo-down test check format generate lock bench packages clean
 
-demo: $(READY)  ## the example suite on a real control plane (KEEP=1 leaves it running)
+demo: $(READY) packages  ## the example suite on a real control plane (KEEP=1 leaves it running)
 	$(BIN)/python -m tests.demo
 
 demo-down: $(READY)  ## end a demonstration that was left running

@@ -16,6 +16,8 @@ from breakwater.kernel.world import Index
 from breakwater.pki import CertificateFacts, PkiError, key_spki, parse_chain
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 
+TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type, not a password
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPairView:

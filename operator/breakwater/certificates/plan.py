@@ -9,7 +9,7 @@ from typing import Any
 
 from breakwater.certificates import trust
 from breakwater.certificates.authority import DECLARED, as_root, authority_fault, reference, root_secret
-from breakwater.certificates.keypair import KEY_PAIR, LEAVES, KeyPairView
+from breakwater.certificates.keypair import KEY_PAIR, LEAVES, TLS_SECRET, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.certificates.placing import Placing, placing
 from breakwater.kernel.condition import Condition, all_of, false, true, unknown, written
@@ -38,7 +38,6 @@ from breakwater.pki import IssueRoot, RootRequest
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 
 ROOT = "root"
-TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type, not a password
 
 
 @dataclass(frozen=True, slots=True)

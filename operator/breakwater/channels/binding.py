@@ -167,7 +167,7 @@ def _with_certificate(asked: Asked, target: Target, entries: Entries, certificat
 def _issue(
     asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: KeyPairView | None, renewal: Renewal
 ) -> Part:
-    generation = keys_so_far(Usage.CLIENT, pair, asked.declared.status) + 1
+    generation = keys_so_far(Usage.CLIENT, pair, asked.status) + 1
     # The channel's own trust wins over that of the client certificate's authority: it is for verifying the server.
     recipe = Aliased(Joined((wanted.recipe(), Known.of({TRUST: b""} | entries))), _aliases(asked))
     action = secret_action(
@@ -188,7 +188,7 @@ def _keep(asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: 
         raise ValueError("a pair without fault has both halves")
     whole = {TRUST: b""} | entries | {CERTIFICATE: pair.certificate, PRIVATE_KEY: pair.key}
     recipe = Aliased(Known.of(whole), _aliases(asked))
-    generation = max(1, keys_so_far(Usage.CLIENT, pair, asked.declared.status))
+    generation = max(1, keys_so_far(Usage.CLIENT, pair, asked.status))
     part = _kept_or_written(asked, target, recipe, _marks(asked, wanted, generation), pair)
     status = {**part.status, "certificates": [certificate_status(Usage.CLIENT, pair, target.ref.name, wanted)]}
     return Part(part.condition, actions=part.actions, due=due_at(pair.facts, wanted), status=status, found=pair)

@@ -169,6 +169,6 @@ def _status(target: Target, held: Ours) -> dict[str, Any]:
 
 def _remembered(asked: Asked) -> dict[str, Any]:
     """What status knows of a password that was generated: the last trace of it."""
-    entries = asked.declared.status.get("credentials")
+    entries = asked.status.get("credentials")
     kept = [entry for entry in entries or () if isinstance(entry, dict) and entry.get("generatedAt")]
     return {"credentials": kept} if kept else {}

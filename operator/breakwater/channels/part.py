@@ -26,6 +26,8 @@ class Asked:
     spec: CommunicationChannelSpec
     world: World
     now: datetime
+    status: Mapping[str, Any]
+    """As it stands, decoded."""
 
     @property
     def namespace(self) -> str:

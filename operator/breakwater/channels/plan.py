@@ -10,7 +10,7 @@ from typing import Any
 from breakwater.channels.binding import binding_claim, binding_name, binding_part
 from breakwater.channels.consumers import consumers_of
 from breakwater.channels.kind import CommunicationChannelSpec
-from breakwater.channels.login import login_part
+from breakwater.channels.login import login_part, login_secret
 from breakwater.channels.part import Asked, Part
 from breakwater.channels.proof import Proof, proof
 from breakwater.channels.server import server_part
@@ -44,7 +44,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     if spec.rotation_schedule_ref is not None:
         message = "spec.rotationScheduleRef is not served by this version, which renews at two thirds; remove it"
         return _refuse(declared.value, false("Accepted", "NotSupported", message), now)
-    return _plan(Asked(subject, declared.value, spec, world, now))
+    return _plan(Asked(subject, declared.value, spec, world, now, declared.value.status))
 
 
 def _plan(asked: Asked) -> Plan:
@@ -84,7 +84,7 @@ def _kept_names(asked: Asked, actions: Iterable[Action]) -> frozenset[str]:
     named = {asked.spec.secret_names[0], binding_name(asked) or "", *(action.target.name for action in actions)}
     authentication = asked.spec.authentication
     if authentication and authentication.password and authentication.password.generate:
-        named.add(f"{asked.subject.name}-login")
+        named.add(login_secret(asked))
     return frozenset(named)
 
 
@@ -119,9 +119,7 @@ def _status(
         conditions.append(true("Stalled", stalled.condition.reason, stalled.condition.message))
     status: dict[str, Any] = {
         "observedGeneration": asked.declared.generation,
-        "conditions": written(
-            conditions, asked.declared.status.get("conditions"), asked.declared.generation, asked.now
-        ),
+        "conditions": written(conditions, asked.status.get("conditions"), asked.declared.generation, asked.now),
     }
     for key, name in (("certificates", "use"), ("credentials", "name")):
         entries = _remembering(asked, parts, key, name)
@@ -135,7 +133,7 @@ def _status(
 def _remembering(asked: Asked, parts: Iterable[Part], key: str, name: str) -> list[Mapping[str, Any]]:
     """What parts say now, and what status said of those that cannot say anything: the last trace of what was made."""
     found = {entry[name]: entry for part in parts for entry in part.status.get(key, ()) if entry}
-    before = asked.declared.status.get(key)
+    before = asked.status.get(key)
     for entry in before if isinstance(before, list) else ():
         if isinstance(entry, Mapping) and entry.get(name) in _declared_names(asked):
             found.setdefault(str(entry[name]), entry)

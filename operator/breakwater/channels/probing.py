@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import ip_address
 
@@ -14,20 +15,28 @@ from breakwater.kernel.references import NODE, SERVICE, Ref
 from breakwater.kernel.world import Source
 
 
-def _node_addresses(manifest: Manifest) -> frozenset[str]:
+def _addresses(texts: Iterable[str]) -> frozenset[Address]:
+    found: set[Address] = set()
+    for text in texts:
+        try:
+            found.add(ip_address(text))
+        except ValueError:
+            continue  # nodes have host names among their addresses
+    return frozenset(found)
+
+
+def _node_addresses(manifest: Manifest) -> frozenset[Address]:
     addresses = (manifest.get("status") or {}).get("addresses") or ()
-    return frozenset(str(item.get("address", "")) for item in addresses)
+    return _addresses(str(item.get("address", "")) for item in addresses)
 
 
-NODE_ADDRESSES: Projection[frozenset[str]] = Projection("node-addresses", _node_addresses)
+def _cluster_ips(manifest: Manifest) -> frozenset[Address]:
+    return _addresses((manifest.get("spec") or {}).get("clusterIPs") or ())
 
 
-def _cluster_ips(manifest: Manifest) -> frozenset[str]:
-    return frozenset((manifest.get("spec") or {}).get("clusterIPs") or ())
-
-
-CLUSTER_IPS: Projection[frozenset[str]] = Projection("cluster-ips", _cluster_ips)
-NONE: frozenset[str] = frozenset()
+NODE_ADDRESSES: Projection[frozenset[Address]] = Projection("node-addresses", _node_addresses)
+CLUSTER_IPS: Projection[frozenset[Address]] = Projection("cluster-ips", _cluster_ips)
+NONE: frozenset[Address] = frozenset()
 API_SERVICE = Ref(SERVICE, "default", "kubernetes")
 
 
@@ -38,27 +47,13 @@ async def probe(request: TlsProbe | NegativeProbe, source: Source, now: datetime
 
 def _surroundings(source: Source) -> AddressContext:
     settings = source.settings
-    service = source.look_up(API_SERVICE)
-    reading = project(service, CLUSTER_IPS)
-    cluster_ips = reading.value if isinstance(reading, Present) else NONE
-    nodes: set[str] = set()
+    service = project(source.look_up(API_SERVICE), CLUSTER_IPS)
+    api_server = service.value if isinstance(service, Present) else NONE
     listing = source.listing(NODE, None)
-    for _, entry in listing.value if isinstance(listing, Present) else ():
-        addresses: frozenset[str] = entry.project(NODE_ADDRESSES)
-        nodes |= addresses
+    nodes = listing.value if isinstance(listing, Present) else ()
     return AddressContext(
         allow=settings.probe_allow,
-        api_server=_addresses(cluster_ips | settings.api_server),
-        nodes=_addresses(nodes),
+        api_server=api_server | _addresses(settings.api_server),
+        nodes=NONE.union(*(entry.project(NODE_ADDRESSES) for _, entry in nodes)),
         own=_addresses(settings.own_addresses),
     )
-
-
-def _addresses(texts: frozenset[str] | set[str]) -> frozenset[Address]:
-    found: set[Address] = set()
-    for text in texts:
-        try:
-            found.add(ip_address(text))
-        except ValueError:
-            continue  # nodes have host names among their addresses
-    return frozenset(found)

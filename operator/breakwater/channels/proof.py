@@ -117,7 +117,7 @@ def _held(asked: Asked, measure: Measure) -> Measurement | None:
     """The measurement to show: the one in status while nothing new is to be said, else the latest."""
     reading = asked.world.measurement(measure.name)
     latest = reading.value if isinstance(reading, Present) and reading.value.digest == measure.digest else None
-    written = next((item for item in measurements_in(asked.declared.status) if item.name == measure.name), None)
+    written = next((item for item in measurements_in(asked.status) if item.name == measure.name), None)
     if written is None or written.digest != measure.digest:
         return latest
     if latest is None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import Authority, Unusable
-from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
+from breakwater.certificates.keypair import KEY_PAIR, TLS_SECRET, KeyPairView
 from breakwater.certificates.permits import server_refusal
 from breakwater.channels.encryption import ServerCertificate
 from breakwater.channels.leaf import Wanted, certificate_status, due_at, keys_so_far, renewal_of
@@ -20,7 +20,6 @@ from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 
 NAME = "ServerCertificate"
 ID = "server-certificate"
-TLS_SECRET = "kubernetes.io/tls"  # noqa: S105 - a type
 
 
 def server_part(asked: Asked) -> Part | None:
@@ -77,7 +76,7 @@ def _kept(asked: Asked, target: Target, held: Ours, wanted: Wanted) -> Part:
     renewal = renewal_of(pair, wanted, asked.now)
     if renewal is not None:
         return _new(asked, target, wanted, pair, renewal.reason, renewal.message, notable=renewal.damage)
-    marks = _marks(asked, wanted, max(1, keys_so_far(Usage.SERVER, pair, asked.declared.status)))
+    marks = _marks(asked, wanted, max(1, keys_so_far(Usage.SERVER, pair, asked.status)))
     status = {"certificates": [certificate_status(Usage.SERVER, pair, target.ref.name, wanted)]}
     due = due_at(pair.facts, wanted) if pair.facts else None
     if pair.trust == wanted.authority.bundle and not marks_differ(held, *marks):
@@ -106,7 +105,7 @@ def _new(
     *,
     notable: bool = False,
 ) -> Part:
-    generation = keys_so_far(Usage.SERVER, pair, asked.declared.status) + 1
+    generation = keys_so_far(Usage.SERVER, pair, asked.status) + 1
     action = secret_action(
         ID,
         target,

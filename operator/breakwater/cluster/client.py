@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,11 +22,13 @@ from kubernetes.aio.client import Configuration
 from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import Ref, Resource
 
+log = logging.getLogger(__name__)
+
 METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_OF_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
 JSON = "application/json"
+RELOAD_SECONDS = 60.0
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 
@@ -55,10 +59,17 @@ class NoLoginError(Exception):
 
 
 class Login:
-    """Where the API server is and who we are there, re-read when it expires."""
+    """Where the API server is and who we are there.
 
-    def __init__(self, configuration: Configuration) -> None:
+    The token is looked after each minute: in a pod its file is read again, of a kubeconfig the plugin or the identity
+    provider is asked for the next one.
+    """
+
+    def __init__(self, configuration: Configuration, kubeconfig: Any = None) -> None:
         self.configuration = configuration
+        self._kubeconfig = kubeconfig
+        self._loaded = time.monotonic()
+        self._token: str | None = None
 
     @classmethod
     async def load(cls, kubeconfig: Path | None = None, context: str | None = None) -> Login:
@@ -76,12 +87,12 @@ class Login:
                 pass
         file = str(kubeconfig) if kubeconfig else None
         try:
-            await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+            loader = await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=file, context=context, client_configuration=configuration
             )
         except kubernetes_config.ConfigException as error:
             raise NoLoginError(f"no login: {file or '~/.kube/config'}: {error}; give --kubeconfig") from None
-        return cls(configuration)
+        return cls(configuration, loader)
 
     @property
     def server(self) -> str:
@@ -96,9 +107,21 @@ class Login:
         return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
 
     async def authorization(self) -> str | None:
-        """The Authorization header; in a cluster the token file is read again each minute."""
-        value = await self.configuration.get_api_key_with_prefix("BearerToken")
-        return str(value) if value else None
+        """The Authorization header. While it cannot be read anew the last one is used; the API server judges it."""
+        try:
+            await self._reload()
+            value = await self.configuration.get_api_key_with_prefix("BearerToken")
+            self._token = str(value) if value else None
+        except (kubernetes_config.ConfigException, OSError, ValueError) as error:
+            log.warning("login not read", extra={"error": type(error).__name__})
+        return self._token
+
+    async def _reload(self) -> None:
+        """Ask the plugin or the identity provider of a kubeconfig, where there is one and what it gave has expired."""
+        if self._kubeconfig is None or time.monotonic() - self._loaded < RELOAD_SECONDS:
+            return
+        self._loaded = time.monotonic()
+        await self._kubeconfig.load_and_set(self.configuration)
 
     def tls(self) -> ssl.SSLContext:
         """Trust in the API server, and the client certificate if there is one."""

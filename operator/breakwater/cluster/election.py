@@ -58,10 +58,12 @@ class Election:
         self._monotonic = monotonic
         self._seen: tuple[str, float] = ("", monotonic())
         self._held: Manifest | None = None
+        self._renewed = monotonic()
 
     async def acquire(self) -> None:
         """Wait until this instance leads."""
         while True:
+            self._renewed = self._monotonic()
             try:
                 if await self._try_acquire():
                     log.info("leading", extra={"lease": str(self._ref), "identity": self._identity})
@@ -76,7 +78,8 @@ class Election:
         Raises:
             LeaseLostError: another instance took the Lease, or it could not be renewed before the deadline.
         """
-        renewed, wait = self._monotonic(), self._times.renew
+        # From before the Lease was written: what happened since is time that has passed for others, too.
+        renewed, wait = self._renewed, self._times.renew
         while True:
             await asyncio.sleep(wait)
             # A process that was stopped for longer than the deadline must not believe that it still leads.

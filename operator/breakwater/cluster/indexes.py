@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from breakwater.kernel.reading import Entry, Present, Projection, Reading
 from breakwater.kernel.references import Ref, Resource
 from breakwater.kernel.world import Index
+
+log = logging.getLogger(__name__)
 
 _NONE: Mapping[Hashable, Any] = {}
 
@@ -36,15 +39,22 @@ class Indexes:
     def update(self, ref: Ref, before: Reading[Entry], after: Reading[Entry]) -> Iterator[tuple[Index, list[Hashable]]]:
         """Take an object's change in; yields the keys whose facts differ now."""
         for index in self._by_resource.get(ref.resource, ()):
-            old, new = self._facts(index, before), self._facts(index, after)
+            old, new = self._facts(index, before, ref), self._facts(index, after, ref)
             changed = [key for key in old.keys() | new.keys() if old.get(key) != new.get(key)]
             for key in changed:
                 self._set(index, key, ref, new)
             if changed:
                 yield index, changed
 
-    def _facts(self, index: Index, reading: Reading[Entry]) -> Mapping[Hashable, Any]:
-        return reading.value.project(self._projections[index]) if isinstance(reading, Present) else _NONE
+    def _facts(self, index: Index, reading: Reading[Entry], ref: Ref) -> Mapping[Hashable, Any]:
+        if not isinstance(reading, Present):
+            return _NONE
+        try:
+            return reading.value.project(self._projections[index])
+        except Exception:
+            # One object that an index cannot read must not keep the others from being known.
+            log.exception("bug", extra={"object": str(ref), "index": index.name})
+            return _NONE
 
     def _set(self, index: Index, key: Hashable, ref: Ref, facts: Mapping[Hashable, Any]) -> None:
         table = self._tables[index]

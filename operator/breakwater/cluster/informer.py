@@ -59,6 +59,10 @@ class Feed:
     reduce: Callable[[Manifest], Manifest] = lambda manifest: manifest
 
 
+class RestoredError(Exception):
+    """The API server's data was set back to an earlier state; the process must end and begin anew."""
+
+
 class Informer:
     """Feeds the inventory from one list and watch."""
 
@@ -71,6 +75,7 @@ class Informer:
         self._delay = FIRST_DELAY
         self._kicked = asyncio.Event()
         self._heard = time.monotonic()
+        self._newest = 0
 
     def fault(self) -> str | None:
         """What is wrong with it, for /healthz: a refusal is heard as well, only silence is a fault."""
@@ -82,7 +87,11 @@ class Informer:
         self._kicked.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled.
+
+        Raises:
+            RestoredError: resource versions went back.
+        """
         version: str | None = None
         while True:
             try:
@@ -138,8 +147,16 @@ class Informer:
                 self._inventory.put(feed.resource, self._reduced(item), feed.stream)
             version = str(page["metadata"]["resourceVersion"])
             self._heard = time.monotonic()
+        self._judge(version)
         self._inventory.complete(feed.resource, feed.scope, names, int(version), feed.stream)
+        self._delay = FIRST_DELAY
         return version
+
+    def _judge(self, version: str) -> None:
+        """Versions only grow, but where etcd was restored from a backup: then nothing that we hold counts any more."""
+        if int(version) < self._newest:
+            raise RestoredError(f"{self._feed.resource} is at version {version} after {self._newest}")
+        self._newest = int(version)
 
     async def _pages(self) -> AsyncIterator[Manifest]:
         accept = METADATA_OF_LIST if self._feed.stream is Stream.METADATA else JSON

@@ -7,6 +7,7 @@ name when a plan asks for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Inventory:
     ) -> None:
         self.settings = settings
         self.listener = Listener()
-        self.changes = 0
+        self.changes: Counter[Resource] = Counter()
         self._whole = {resource: Store(resource, _scopes_of(resource, scopes)) for resource in (*whole, *split)}
         self._metadata = {resource: Store(resource, scopes) for resource in split}
         self._fetched: dict[Ref, Entry | Unknown] = {}
@@ -252,6 +253,8 @@ class Inventory:
         for ref, entry in store.missing(scope, names, version):
             with self._changing(ref):
                 store.drop(ref, entry.uid, entry.version)
+                if stream is Stream.METADATA:
+                    self._fetched.pop(ref, None)
         self._close(resource, scope, None, stream)
 
     def lost(self, resource: Resource, scope: str, why: Unknown, stream: Stream = Stream.WHOLE) -> None:
@@ -279,8 +282,7 @@ class Inventory:
 
     def synced(self, resource: Resource) -> bool:
         """Whether everything that is served of a type has been listed."""
-        gaps = [self._stores(resource, stream).gap(None) for stream in self._streams(resource)]
-        return all(gap is None or gap.reason != NOT_SYNCED.reason for gap in gaps)
+        return all(self._stores(resource, stream).is_listed for stream in self._streams(resource))
 
     def resources(self) -> Iterable[Resource]:
         """Every type that is watched."""
@@ -325,7 +327,7 @@ class Inventory:
 
     def _close(self, resource: Resource, scope: str, gap: Unknown | None, stream: Stream) -> None:
         if self._stores(resource, stream).close(scope, gap):
-            self.changes += 1
+            self.changes[resource] += 1
             self.listener.known(resource)
             if gap is not None:
                 self.listener.lost(resource, scope)
@@ -340,7 +342,7 @@ class Inventory:
             self._notify(change)
 
     def _notify(self, change: Change) -> None:
-        self.changes += 1
+        self.changes[change.ref.resource] += 1
         if change.before != change.after:
             for index, keys in self._indexes.update(change.ref, change.before, change.after):
                 self.listener.indexed(index, keys)

@@ -2,7 +2,8 @@
 
 Kopf gives up, and takes the process with it, when requests keep failing, and at once when a watch is forbidden, even in
 one namespace of many. Here a request that fails for a reason that can pass is sent again until it passes; its user only
-sees an answer that took longer, while its other requests go on.
+sees an answer that took longer, while its other requests go on. What comes inside of a watch, after its answer has
+begun, is not looked at: an error other than 410 there ends kopf, and so the process.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Patience:
             connector=aiohttp.TCPConnector(limit=0, ssl=self._login.tls(), keepalive_timeout=60),
             headers={"User-Agent": user_agent},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            trust_env=True,
+            proxy=self._login.proxy(),
             middlewares=(self,),
         )
 

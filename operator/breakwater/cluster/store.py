@@ -25,9 +25,6 @@ class Store:
         self._gaps: dict[str, Unknown | None] = dict.fromkeys(scopes, NOT_SYNCED)
         self._buried: OrderedDict[str, int] = OrderedDict()
 
-    def __len__(self) -> int:
-        return sum(map(len, self._namespaces.values()))
-
     def read(self, ref: Ref) -> Reading[Entry]:
         """The object, its absence, or why neither can be told."""
         entry = self.entry(ref)
@@ -46,6 +43,11 @@ class Store:
         if EVERYWHERE in self._gaps:
             return self._gaps[EVERYWHERE]
         return self._gaps.get(namespace, Unknown("NotServed", f"this operator does not serve namespace {namespace}"))
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether each scope was listed, or cannot be for a reason of its own."""
+        return all(gap is None or gap.reason != NOT_SYNCED.reason for gap in self._gaps.values())
 
     def close(self, scope: str, gap: Unknown | None) -> bool:
         """Record what is known of a scope; returns whether that changed."""

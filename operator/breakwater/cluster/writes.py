@@ -1,8 +1,7 @@
 """Every write to the API server, and the rules that each of them obeys.
 
-Objects that we made are applied and taken back when somebody changes them, three times; keys are created by POST and
-changed by PUT, never applied, because an apply to an object that has vanished silently makes another; nothing of others
-is ever forced.
+Objects that we made are applied; keys are created by POST and changed by PUT, never applied, because an apply to an
+object that has vanished silently makes another; nothing of others is ever forced.
 """
 
 from __future__ import annotations

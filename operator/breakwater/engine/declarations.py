@@ -52,10 +52,14 @@ class Declarations:
     def feed(self, kind: str, event_type: str | None, manifest: Manifest) -> None:
         """One event of kopf's, in our loop. A type of None means that it was listed, perhaps after a gap."""
         resource = self._by_kind[kind]
-        if event_type == "DELETED":
-            self._inventory.drop(resource, manifest)
-            return
-        self._inventory.put(resource, without_managers(manifest))
+        try:
+            if event_type == "DELETED":
+                self._inventory.drop(resource, manifest)
+            else:
+                self._inventory.put(resource, without_managers(manifest))
+        except Exception:
+            # Nobody awaits this; one object that cannot be taken in must not take the rest along.
+            log.exception("bug", extra={"object": str(ref_of(resource, manifest)), "event": event_type})
         if event_type is None:
             for scope in ("", manifest["metadata"].get("namespace", "")):
                 if (resource, scope) in self._doubts:

@@ -88,6 +88,9 @@ class Executor:
             managers = self._rivals(action.target, live.value.manifest, manifest)
             # With its uid a deleted object does not come back, and another one under its name is not taken over.
             manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": live.value.uid}}
+        elif await self._writer.read(action.target) is not None:
+            # An apply would merge into it, and make ours what somebody else has just created.
+            raise _RefusedError(Failure("Conflict", f"{action.target}: it has appeared meanwhile; planning again"))
         answer = await self._writer.apply(action.target, manifest, force=bool(managers))
         self._contests.record(action.target, managers, self._now())
         return self._taker(action.target, answer)
@@ -108,7 +111,7 @@ class Executor:
         live = self._expect(action.target, action.replaces)
         marks = {"labels": action.labels, "annotations": action.annotations}
         managers = self._rivals(action.target, live.manifest, {"metadata": marks, "data": _encoded(made)})
-        with _discretion((*made.values(), *_contents(live.manifest, owned_data_keys(live.manifest)))):
+        with _discretion((*made.values(), *_contents(live.manifest, _public(made)))):
             answer = await self._writer.replace(action.target, _changed_secret(live.manifest, action, made))
         self._contests.record(action.target, managers, self._now())
         return self._taker(action.target, answer)
@@ -202,8 +205,13 @@ def _encoded(made: Made) -> dict[str, str]:
     }
 
 
+def _public(made: Made) -> frozenset[str]:
+    """Keys whose content is no secret: certificates, and what a declaration says anyway."""
+    return frozenset(key for key, value in made.items() if not isinstance(value, Sealed))
+
+
 def _contents(live: Manifest, but: frozenset[str] = frozenset()) -> list[Sealed]:
-    """What a Secret holds, sealed; what others put there is as secret as anything."""
+    """What a Secret holds, sealed; what others put there is as secret as anything, and so is what is replaced."""
     return [Sealed(base64.b64decode(value)) for key, value in (live.get("data") or {}).items() if key not in but]
 
 
@@ -214,9 +222,13 @@ def _discretion(contents: Iterable[bytes | Sealed]) -> Iterator[None]:
         yield
     except ApiError as error:
         secrets = [content for content in contents if isinstance(content, Sealed)]
-        if quotes(f"{error.reason} {error.message} {error.causes}", secrets):
-            error.reason, error.message, error.causes = "Withheld", WITHHELD, ()
-        raise
+        if not quotes(f"{error.reason} {error.message} {error.causes}", secrets):
+            raise
+        status, retry_after = error.status, error.retry_after
+    else:
+        return
+    # Out here, and new: the first one keeps its words in its arguments and would stay as the context.
+    raise ApiError(status, "Withheld", WITHHELD, retry_after)
 
 
 def _new_secret(action: WriteSecret, made: Made) -> dict[str, Any]:

@@ -36,7 +36,10 @@ class Fetcher:
         try:
             while True:
                 for ref in self._reads.take_wanted():
-                    if ref not in self._busy:
+                    if ref in self._busy:
+                        # The answer on its way may be about an earlier object of that name.
+                        self._reads.wanted(ref)
+                    else:
                         self._busy[ref] = asyncio.create_task(self._fetch(ref))
                 await asyncio.sleep(TICK)
         finally:
@@ -47,11 +50,15 @@ class Fetcher:
         try:
             async with self._places:
                 manifest = await self._writer.read(ref)
-        except ApiError as error:
-            await self._refused(ref, error)
-        else:
             if manifest is not None:
                 self._inventory.fetched(ref, Entry.of(made_by_us(manifest)))
+        except ApiError as error:
+            await self._refused(ref, error)
+        except Exception:
+            # Nobody awaits this task: whoever waits for the object must not wait for ever.
+            log.exception("bug", extra={"object": str(ref)})
+            await asyncio.sleep(RETRY_AFTER)
+            self._reads.wanted(ref)
         finally:
             self._busy.pop(ref, None)
 

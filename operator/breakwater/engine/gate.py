@@ -15,7 +15,7 @@ from breakwater.engine.metrics import Metrics
 from breakwater.kernel.ownership import OWNED, Mark
 from breakwater.kernel.pruning import CONFIRM, DEFINITION, WINDOW, Left, Vanished, judge, questioned, token
 from breakwater.kernel.reading import ABSENT, Absent, Present
-from breakwater.kernel.references import NAMESPACE, Ref, Subject, definition_of
+from breakwater.kernel.references import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, Ref, Subject, definition_of
 from breakwater.kernel.restrain import is_ending
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ TICK = 0.5
 
 
 class PruneGate:
-    """Opens only when every subject was planned once; then states a permit per vanished subject."""
+    """Opens when nothing waits to be planned any more; then states a permit per vanished subject."""
 
     def __init__(
         self,
@@ -43,17 +43,19 @@ class PruneGate:
         self._pruned: deque[datetime] = deque()
         self._confirmed: set[Subject] = set()
         self._asked = ""
-        self._seen = -1
+        self._seen: tuple[int, ...] = ()
+        self._judged = (*OWNED.resources, *catalogue.declared, NAMESPACE, CUSTOM_RESOURCE_DEFINITION)
 
     async def run(self, settled: Callable[[], bool]) -> None:
-        """Judge twice a second, until cancelled; begins, and says so, when every subject was planned once."""
+        """Judge twice a second, until cancelled; begins, and says so, when the first plans of all subjects are done."""
         while not settled():  # noqa: ASYNC110 - asked at start only; an event would have to be kept for ever
             await asyncio.sleep(TICK)
         log.info("settled")
         while True:
-            # Looking through everything that was ever made is not free, and mostly nothing has changed.
-            if self._left or self._seen != self._inventory.changes:
-                self._seen = self._inventory.changes
+            # Looking through everything that was ever made is not free, and mostly nothing of it has changed.
+            seen = tuple(self._inventory.changes[resource] for resource in self._judged)
+            if self._left or self._seen != seen:
+                self._seen = seen
                 asked = self._judge()
                 if asked:
                     await self._ask(asked)

@@ -7,6 +7,7 @@ within seconds, one that stays down is not pestered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -24,6 +25,8 @@ from breakwater.kernel.references import Subject
 log = logging.getLogger(__name__)
 
 AT_ONCE = 32
+# One tenant's silent servers must not take all places.
+AT_ONCE_IN_A_NAMESPACE = 8
 FIRST_RETRY = 2.0
 
 Slot = tuple[Subject, str]
@@ -57,6 +60,7 @@ class Measuring:
         self._wanted: dict[Subject, dict[str, Measure]] = {}
         self._tasks: dict[Slot, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._shares: dict[str, asyncio.Semaphore] = {}
 
     def seed(self, subject: Subject, measurements: Iterable[Measurement]) -> None:
         """Take up what status remembers, so that a restart neither forgets a proof nor writes one."""
@@ -91,10 +95,16 @@ class Measuring:
             task.cancel()
         self._tasks[slot] = asyncio.create_task(self._keep_fresh(slot, measure), name=f"measure {slot[0]} {slot[1]}")
 
+    def _share(self, slot: Slot) -> asyncio.Semaphore:
+        return self._shares.setdefault(slot[0].namespace, asyncio.Semaphore(AT_ONCE_IN_A_NAMESPACE))
+
     def _stop(self, slot: Slot) -> None:
         task = self._tasks.pop(slot, None)
         if task is not None:
             task.cancel()
+        # Never measured: then there is no series either.
+        with contextlib.suppress(KeyError):
+            self._metrics.measured.remove(*_labels(slot))
         self._inventory.state(("measured", *slot), ABSENT)
 
     async def _keep_fresh(self, slot: Slot, measure: Measure) -> None:
@@ -102,7 +112,7 @@ class Measuring:
         soon = 0.0
         while True:
             started = time.monotonic()
-            async with self._places:
+            async with self._share(slot), self._places:
                 result = await self._measure(slot, measure)
             # Spread by a tenth, or a thousand channels that were created together stay together for ever.
             interval = measure.interval.total_seconds() * random.uniform(0.95, 1.05)  # noqa: S311
@@ -113,6 +123,8 @@ class Measuring:
         held = self._inventory.fact(("measured", *slot))
         if not isinstance(held, Present) or held.value.digest != measure.digest:
             return 0.0
+        if held.value.result is not Result.HOLDS:
+            return random.uniform(0.0, FIRST_RETRY)  # noqa: S311 - spreading load
         age = (self._now() - held.value.time).total_seconds()
         remaining = measure.interval.total_seconds() - max(0.0, age)
         return float(max(0.0, remaining) * random.uniform(0.5, 1.0))  # noqa: S311 - spreading load
@@ -132,9 +144,8 @@ class Measuring:
 
     def _keep(self, slot: Slot, measure: Measure, finding: Finding) -> None:
         now = self._now()
-        subject, name = slot
         new = Measurement(
-            name,
+            slot[1],
             measure.digest,
             now,
             now + measure.validity,
@@ -143,7 +154,12 @@ class Measuring:
             finding.message,
             dict(finding.facts),
         )
-        self._metrics.measured.labels(subject.kind, subject.namespace, subject.name, name).set(now.timestamp())
+        self._metrics.measured.labels(*_labels(slot)).set(now.timestamp())
         held = self._inventory.fact(("measured", *slot))
         same = isinstance(held, Present) and held.value.says_the_same_as(new)
         self._inventory.state(("measured", *slot), Present(new), quiet=same)
+
+
+def _labels(slot: Slot) -> tuple[str, str, str, str]:
+    subject, name = slot
+    return subject.kind, subject.namespace, subject.name, name

@@ -1,4 +1,4 @@
-"""What /metrics tells: counts and times of the engine, freshness of measurements, ends of certificates."""
+"""What /metrics tells: counts and times of the engine, freshness of measurements."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ class Metrics:
         )
         self.bugs = Counter("breakwater_bugs", "Exceptions that nobody expected.", ["kind"], registry=self.registry)
         self.status_writes = Counter("breakwater_status_writes", "Status updates.", ["kind"], registry=self.registry)
-        self.withheld = Gauge("breakwater_withheld_actions", "Actions kept back.", ["reason"], registry=self.registry)
         self.queue = Gauge("breakwater_queue_length", "Subjects ready to be planned.", registry=self.registry)
-        self.subjects = Gauge("breakwater_subjects", "Subjects known.", registry=self.registry)
         self.not_converging = Counter(
             "breakwater_plan_not_converging",
             "Subjects planned again and again without a changed plan.",

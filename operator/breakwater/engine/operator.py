@@ -94,6 +94,7 @@ class Operator:
             scopes=scopes,
         )
         self._queue = WorkQueue(_now, time.monotonic)
+        self._metrics.queue.set_function(lambda: float(len(self._queue)))
         self._declarations = Declarations(self._client, writer, self._inventory, declared, scopes)
         self._reads = Reads(catalogue, self._queue, self._definition_changed)
         self._inventory.listener = self._reads
@@ -170,7 +171,6 @@ class Operator:
                 await self._reconciler.reconcile(subject)
             finally:
                 self._queue.done(subject)
-            self._metrics.queue.set(len(self._queue))
 
     def _seed(self) -> None:
         for resource, kind in self._catalogue.declared.items():

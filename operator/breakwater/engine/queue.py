@@ -20,6 +20,7 @@ DEBOUNCE = 1.0
 LONGEST_SLEEP = 30.0
 FIRST_BACK_OFF = 0.5
 LONGEST_BACK_OFF = 60.0
+SLACK = 64
 # Many requests of 30 s each that the API server leaves unanswered; the Lease ends long before.
 LONGEST_PLANNING = 180.0
 
@@ -111,6 +112,10 @@ class WorkQueue:
             return
         self._due[subject] = due
         heapq.heappush(self._due_heap, (due, subject))
+        if len(self._due_heap) > 2 * len(self._due) + SLACK:
+            # Times that were replaced or removed would stay until they come, and renewals are months away.
+            self._due_heap = [(at, each) for each, at in self._due.items()]
+            heapq.heapify(self._due_heap)
         self._rescheduled.set()
 
     def back_off(self, subject: Subject, at_least: float = 0.0) -> float:

@@ -26,7 +26,7 @@ from breakwater.engine.queue import WorkQueue
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.plan import Action, Ending, Failure, Plan
-from breakwater.kernel.reading import ABSENT, NOT_FETCHED, NOT_SYNCED, Absent, Entry, Present
+from breakwater.kernel.reading import ABSENT, CREATED, NOT_FETCHED, NOT_SYNCED, Absent, Entry, Present
 from breakwater.kernel.references import Subject
 from breakwater.kernel.restrain import is_ending, restrain
 from breakwater.kernel.world import World
@@ -70,11 +70,6 @@ class Reconciler:
         self._said: dict[Subject, bytes] = {}
         self._repeats: dict[Subject, deque[float]] = {}
         self._mentioned: dict[Subject, set[Subject]] = {}
-
-    @property
-    def withheld(self) -> Mapping[Subject, Plan]:
-        """The last plans that had something kept back."""
-        return {subject: plan for subject, plan in self._last.items() if plan.withheld}
 
     async def reconcile(self, subject: Subject) -> None:
         """One subject, from plan to status. Bugs are logged with their traceback and counted, never renamed."""
@@ -163,7 +158,7 @@ class Reconciler:
         declaration = self._catalogue.declaration(subject)
         live = self._inventory.metadata(declaration) if declaration else ABSENT
         if isinstance(live, Present):
-            created = live.value.metadata.get("creationTimestamp", "")
+            created = live.value.project(CREATED)
             self._inventory.state(("declared", subject), Present(created), quiet=True)
 
     def _mention(self, subject: Subject, mentions: frozenset[Subject]) -> None:
@@ -220,7 +215,7 @@ class Reconciler:
         self._queue.add_at(subject, plan.due)
         waits = [failure.at for failure in failures.values() if failure.ending is Ending.AT]
         if any(failure.ending is Ending.AGAIN for failure in failures.values()):
-            self._queue.back_off(subject)
+            self._queue.back_off(subject, min(waits, default=0.0))
         elif waits:
             self._queue.add_after(subject, min(waits))
         elif not failures:

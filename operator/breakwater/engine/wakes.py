@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ from breakwater.kernel.ownership import MARK
 from breakwater.kernel.reading import Entry, Present, Reading, Unknown, project
 from breakwater.kernel.references import CUSTOM_RESOURCE_DEFINITION, Ref, Resource, Subject
 from breakwater.kernel.world import Index, IndexRead, KeyRead, Read, SelectRead
+
+log = logging.getLogger(__name__)
 
 
 class Waker(Protocol):
@@ -44,11 +47,6 @@ class Reads(Listener):
         self._gaps_of: dict[Subject, frozenset[Resource]] = {}
         self._fetches: dict[Ref, None] = {}
         self._declared = catalogue.declared
-
-    @property
-    def subjects(self) -> Iterable[Subject]:
-        """Every subject that has been planned and not forgotten."""
-        return self._of.keys()
 
     def record(self, subject: Subject, reads: Iterable[Read], unknowns: Mapping[Read, Unknown]) -> None:
         """Replace what a subject is known to have read."""
@@ -196,6 +194,15 @@ def _resources(read: Read) -> tuple[Resource, ...]:
 
 
 def _shows(read: KeyRead, change: Change) -> bool:
+    try:
+        return _differs(read, change)
+    except Exception:
+        # Its reader meets the same in its plan, where it ends alone and with back-off.
+        log.exception("bug", extra={"object": str(change.ref), "projection": read.projection.name})
+        return True
+
+
+def _differs(read: KeyRead, change: Change) -> bool:
     before, after = (change.metadata_before, change.metadata_after) if read.metadata else (change.before, change.after)
     return _view(before, read) != _view(after, read)
 
@@ -205,6 +212,14 @@ def _view(reading: Reading[Entry], read: KeyRead) -> Reading[Any]:
 
 
 def _touches(read: SelectRead, change: Change) -> bool:
+    try:
+        return _selects(read, change)
+    except Exception:
+        log.exception("bug", extra={"object": str(change.ref), "projection": read.projection.name})
+        return True
+
+
+def _selects(read: SelectRead, change: Change) -> bool:
     return _selected(change.before, read) != _selected(change.after, read)
 
 

@@ -98,7 +98,8 @@ class WriteSecret(Action):
     Attributes:
         parts: what its data is made of, later parts over earlier ones.
         secret_type: `type`, immutable once created.
-        labels, annotations: ours; those of others stay, and None removes one.
+        labels, annotations: ours; those of others stay, but for kubectl's last-applied, which would keep a copy of the
+            data. None removes one.
         replaces: the version to change; None creates, and fails where the object has appeared meanwhile.
     """
 
@@ -204,6 +205,3 @@ class Plan:
     mode: Mode = Mode.ENFORCE
     suspended: bool = False
     withheld: tuple[Withheld, ...] = field(default=())
-
-
-NOTHING = Plan()

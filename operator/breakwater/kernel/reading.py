@@ -118,6 +118,9 @@ LABELS: Final[Projection[Mapping[str, str]]] = Projection(
 ANNOTATIONS: Final[Projection[Mapping[str, str]]] = Projection(
     "annotations", lambda manifest: manifest["metadata"].get("annotations") or {}
 )
+CREATED: Final[Projection[str]] = Projection(
+    "created", lambda manifest: str(manifest["metadata"].get("creationTimestamp", ""))
+)
 
 
 def project(reading: Reading[Entry], projection: Projection[T]) -> Reading[T]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from breakwater.kernel.measurement import Measurement
 from breakwater.kernel.plan import Contest, Failure
-from breakwater.kernel.reading import Absent, Entry, Manifest, Present, Projection, Reading, Unknown, project
+from breakwater.kernel.reading import Entry, Manifest, Present, Projection, Reading, Unknown, project
 from breakwater.kernel.references import Ref, Resource, Subject
 from breakwater.kernel.settings import Settings
 
@@ -192,13 +192,3 @@ class World:
 def _by_name(item: tuple[Ref, Any]) -> tuple[str, str, str]:
     ref = item[0]
     return ref.namespace, ref.name, ref.resource.kind
-
-
-def known(reading: Reading[T], otherwise: T) -> T:
-    """The value, or a neutral one where there is none. Only for additions: a deletion must look at Unknown itself."""
-    return reading.value if isinstance(reading, Present) else otherwise
-
-
-def is_absent(reading: Reading[T]) -> bool:
-    """Whether the thing is known not to exist."""
-    return isinstance(reading, Absent)

@@ -255,3 +255,13 @@ async def test_a_deleted_lease_is_lost(writer: FakeWriter, time: Time) -> None:
     writer.lease = None
     with pytest.raises(LeaseLostError):
         await mine.keep()
+
+
+async def test_what_passes_between_winning_and_keeping_counts_against_the_deadline(
+    writer: FakeWriter, time: Time
+) -> None:
+    mine = election(writer, time)
+    await mine.acquire()
+    time.now += TIMES.deadline + 1
+    with pytest.raises(LeaseLostError):
+        await mine.keep()

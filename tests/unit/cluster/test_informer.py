@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from breakwater.cluster import informer as module
-from breakwater.cluster.informer import Feed, Informer, folded, metadata_reduced, without_managers
+from breakwater.cluster.informer import Feed, Informer, RestoredError, folded, metadata_reduced, without_managers
 from breakwater.cluster.inventory import Inventory
 from breakwater.kernel.reading import ABSENT, NOT_SYNCED, Present, Unknown
 from breakwater.kernel.settings import Settings
@@ -225,3 +225,18 @@ def test_writers_are_folded_or_dropped() -> None:
     assert folded(fields, details=True) == [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:x": {}}}]
     assert folded(None, details=True) == []
     assert "managedFields" not in without_managers({"metadata": {"managedFields": fields}})["metadata"]
+
+
+async def test_versions_that_went_back_end_the_process_since_nothing_held_counts_any_more() -> None:
+    async with serving() as (server, client):
+        server.items, server.version = [manifest("w", 7)], 70
+        inventory = Inventory(Settings(), whole=(WIDGET,), split=(), indexes=())
+        running = asyncio.create_task(Informer(client, inventory, Feed(WIDGET)).run())
+        async with asyncio.timeout(LONG_ENOUGH):
+            while not server.watches:
+                await asyncio.sleep(0.005)
+            server.items, server.version = [manifest("w", 3)], 30
+            server.failures.append(refusal(410))
+            server.end_silent_watches()
+            with pytest.raises(RestoredError):
+                await running

@@ -279,3 +279,33 @@ def test_failures_and_contests_are_kept_until_they_are_over(inventory: Inventory
     inventory.contested(ref("x"), None)
     assert inventory.failures(ME) == {}
     assert inventory.contest(ref("x")) is None
+
+
+def test_a_type_is_synced_when_each_namespace_was_listed_or_refused() -> None:
+    house = Inventory(Settings(), whole=(WIDGET,), split=(), indexes=(), scopes=("a", "b"))
+    house.lost(WIDGET, "a", Unknown("Forbidden"))
+    assert not house.synced(WIDGET)
+    house.listed(WIDGET, "b", [], 1)
+    assert house.synced(WIDGET)
+
+
+def test_an_object_that_an_index_cannot_read_keeps_nobody_else_out() -> None:
+    def facts(item: Manifest) -> Mapping[Hashable, Any]:
+        return {"all": 1 / item["value"]}
+
+    broken = Index("broken", (WIDGET,), facts)
+    house = Inventory(Settings(), whole=(WIDGET,), split=(), indexes=(broken,))
+    house.listed(WIDGET, "", [manifest("poison", 1, value=0), manifest("good", 2, value=1)], 2)
+    reading = house.indexed(broken, "all")
+    assert isinstance(reading, Present)
+    assert list(reading.value) == [ref("good")]
+
+
+def test_a_foreign_secret_that_a_list_does_not_name_any_more_is_not_kept(inventory: Inventory) -> None:
+    sync(inventory)
+    inventory.put(SECRET, secret(5), Stream.METADATA)
+    inventory.look_up(SECRET_NAME)
+    inventory.fetched(SECRET_NAME, Entry.of(secret(5, data={"password": "cw=="})))
+    inventory.listed(SECRET, "", [], 9, Stream.METADATA)
+    assert inventory.look_up(SECRET_NAME) is ABSENT
+    assert SECRET_NAME not in inventory._fetched

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from breakwater.cluster.inventory import Inventory, Listener
+from breakwater.engine import measuring as module
 from breakwater.engine.measuring import Measuring
 from breakwater.engine.metrics import Metrics
 from breakwater.kernel.measurement import SHORTEST_VALIDITY, Measure, Measurement, Result
@@ -164,3 +165,50 @@ async def test_a_broken_probe_is_unknown_counted_and_tried_again(
     assert (held(inventory).result, held(inventory).reason) == (Result.UNKNOWN, "ProbeBroken")
     server.answer = Finding()
     await until(lambda: held(inventory).result is Result.HOLDS)
+
+
+@pytest.mark.parametrize("result", [Result.FAILS, Result.UNKNOWN])
+async def test_what_did_not_hold_is_measured_again_soon_whatever_its_interval(
+    inventory: Inventory, measuring: Measuring, server: Server, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY", 0.05)
+    known = Measurement("Handshake", "d", T0, T0 + SHORTEST_VALIDITY, result, "Refused", "it is down")
+    measuring.seed(CHANNEL, [known])
+    measuring.want(CHANNEL, (measure(interval=timedelta(hours=24)),))
+    await until(lambda: held(inventory).result is Result.HOLDS)
+
+
+async def test_silent_servers_of_one_namespace_leave_places_to_others(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE_IN_A_NAMESPACE", 2)
+    silent = asyncio.Event()
+    asked: list[str] = []
+
+    async def probe(question: Question, _: Source, __: datetime) -> Finding:
+        asked.append(question.text)
+        if question.text == "silent":
+            await silent.wait()
+        return Finding()
+
+    made = Measuring(inventory, {Question: probe}, Metrics(), lambda: T0)
+    for number in range(5):
+        made.want(
+            Subject("CommunicationChannel", "noisy", str(number)), (Measure("H", Question("silent"), "d", OFTEN),)
+        )
+    made.want(CHANNEL, (Measure("H", Question("quick"), "d", OFTEN),))
+    await until(lambda: "quick" in asked)
+    assert asked.count("silent") == 2
+    await made.close()
+
+
+async def test_a_series_ends_with_its_measurement(inventory: Inventory, server: Server) -> None:
+    metrics = Metrics()
+    made = Measuring(inventory, {Question: server.probe}, metrics, lambda: T0)
+    name = "breakwater_measurement_timestamp_seconds"
+    labels = {"kind": "CommunicationChannel", "namespace": "bpm", "name": "web", "measurement": "Handshake"}
+    made.want(CHANNEL, (measure(),))
+    await until(lambda: metrics.registry.get_sample_value(name, labels) is not None)
+    made.want(CHANNEL, ())
+    assert metrics.registry.get_sample_value(name, labels) is None
+    await made.close()

@@ -292,3 +292,13 @@ class Wakes(RuleBasedStateMachine):
 
 TestWakes = Wakes.TestCase
 TestWakes.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_times_that_were_replaced_do_not_stay_until_they_come(queue: WorkQueue, clocks: Clocks) -> None:
+    for days in range(1, 2000):
+        queue.add_at(ONE, clocks.wall() + dt.timedelta(days=days))
+        queue.add_at(TWO, clocks.wall() + dt.timedelta(days=days))
+        queue.forget(TWO)
+    assert len(queue._due_heap) < 200
+    assert after(queue, clocks, 86400 * 1998) == []
+    assert after(queue, clocks, 86400) == [ONE]

@@ -79,7 +79,10 @@ class Patience:
         except (aiohttp.ClientConnectionError, TimeoutError) as error:
             log.warning("no answer", extra={"path": path, "error": type(error).__name__})
             return 0.0
-        if self._passes(response.status, path):
+        if response.status == 410 and "continue" in request.url.query:
+            # Page by page a list takes time, and its place in it expires: from the first page on it is as complete.
+            request.url = request.url.without_query_params("continue")
+        elif self._passes(response.status, path):
             log.warning("refused", extra={"path": path, "status": response.status})
         elif await self._names_it(response, path):
             return response

@@ -21,6 +21,7 @@ from typing import Any
 import kopf
 
 from breakwater.cluster.client import Login
+from breakwater.cluster.informer import PAGE
 from breakwater.cluster.patience import Patience
 from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import GROUP, Resource
@@ -158,6 +159,8 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.process.ultimate_exiting_timeout = None
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.inactivity_timeout = SILENCE
+    # Decoded at once, thousands of objects take more memory than all the rest.
+    settings.watching.chunk_size = PAGE
     # What can pass is waited out by the session; what reaches kopf all the same is tried but a few times more.
     settings.networking.error_backoffs = (1, 1, 2)
     # A task waits for the next event of each object: after a list there is one for every object, and kopf's end waits

@@ -125,3 +125,30 @@ async def test_one_who_waits_holds_up_nobody_else() -> None:
 async def _get(session: aiohttp.ClientSession, url: str) -> int:
     async with session.get(url, params={"limit": "1"}) as answer:
         return answer.status
+
+
+async def test_a_list_whose_place_has_expired_goes_on_from_its_first_page() -> None:
+    async with patient() as (server, _, session):
+        server.failures.append(refusal(410))
+        async with session.get(server.url + OURS, params={"limit": "5", "continue": "3"}) as answer:
+            assert answer.status == 200
+        assert server.lists == [{"limit": "5", "continue": "3"}, {"limit": "5"}]
+
+
+async def test_a_watch_that_is_told_to_list_again_is_told_so() -> None:
+    async with patient() as (server, _, session):
+        server.failures.append(refusal(410))
+        async with session.get(server.url + OURS, params={"watch": "true", "resourceVersion": "1"}) as answer:
+            assert answer.status == 410
+
+
+async def test_it_takes_the_way_that_the_kubeconfig_names() -> None:
+    async with serving() as (server, _):
+        configuration = Configuration()
+        configuration.host, configuration.proxy = "http://api.invalid", server.url
+        login = NumberedLogin(configuration)
+        async with (
+            Patience(login, WIDGET).session("test") as session,
+            session.get(login.server + OURS, params={"limit": "1"}) as answer,
+        ):
+            assert answer.status == 200

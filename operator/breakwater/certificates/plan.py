@@ -9,6 +9,7 @@ from typing import Any
 
 from breakwater.certificates import trust
 from breakwater.certificates.authority import DECLARED, as_root, authority_fault, reference, root_secret
+from breakwater.certificates.following import UNTIL_THEN, missing_schedule
 from breakwater.certificates.keypair import KEY_PAIR, LEAVES, TLS_SECRET, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.certificates.placing import Placing, placing
@@ -76,13 +77,8 @@ def _unsupported(spec: CertificateAuthoritySpec) -> Condition | None:
         if given is not None:
             message = f"spec.source.{member} is not served by this version; use spec.source.selfManaged or secretRef"
             return false("Accepted", "NotSupported", message)
-    for name, value in (
-        ("rotationScheduleRef", spec.rotation_schedule_ref),
-        ("renewal", spec.renewal),
-        ("rotation", spec.rotation),
-    ):
-        if value is not None:
-            return false("Accepted", "NotSupported", f"spec.{name} is not served by this version; remove it")
+    if spec.rotation is not None:
+        return false("Accepted", "NotSupported", "spec.rotation is not served by this version; remove it")
     return None
 
 
@@ -242,7 +238,8 @@ def _finish(
     declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placed: Placing, world: World, now: datetime
 ) -> Plan:
     wanted = Plan(actions=root.actions, mentions=placed.mentions, mode=spec.mode, suspended=spec.suspend)
-    ready = held_back(wanted, world, "") or _ready(root, placed)
+    missing = missing_schedule(world, world.settings.namespace, spec.rotation_schedule_ref)
+    ready = held_back(wanted, world, "") or _ready(root, placed, missing)
     conditions = [root.accepted or placed.accepted or true("Accepted", "Accepted"), ready]
     if root.stalled:
         conditions.append(true("Stalled", root.condition.reason, root.condition.message))
@@ -252,9 +249,11 @@ def _finish(
     return replace(wanted, status=_status(declared, conditions, status, now))
 
 
-def _ready(root: _Root, placed: Placing) -> Condition:
+def _ready(root: _Root, placed: Placing, missing: str) -> Condition:
     if not root.condition.holds:
         return root.condition
+    if missing:
+        return false("Ready", "ScheduleNotFound", f"spec.rotationScheduleRef: {missing}; {UNTIL_THEN}")
     return all_of("Ready", (placed.condition,), "Ready", "root and trust are in place")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from breakwater.certificates.following import UNTIL_THEN, missing_schedule
 from breakwater.channels.binding import binding_claim, binding_name, binding_part
 from breakwater.channels.consumers import consumers_of
 from breakwater.channels.kind import CommunicationChannelSpec
@@ -41,9 +42,6 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     spec = declared.value.spec
     if spec is None:
         return _refuse(declared.value, false("Accepted", "InvalidSpec", declared.value.fault), now)
-    if spec.rotation_schedule_ref is not None:
-        message = "spec.rotationScheduleRef is not served by this version, which renews at two thirds; remove it"
-        return _refuse(declared.value, false("Accepted", "NotSupported", message), now)
     return _plan(Asked(subject, declared.value, spec, world, now, declared.value.status))
 
 
@@ -53,7 +51,7 @@ def _plan(asked: Asked) -> Plan:
     held = binding_claim(asked)
     login = login_part(asked, held)
     binding = binding_part(asked, held, login, trust)
-    parts = [part for part in (trust, server, login, binding) if part is not None]
+    parts = [part for part in (trust, server, login, binding, _schedule(asked)) if part is not None]
     evidence = proof(asked, trust, server, binding)
     accepted = next((part.accepted for part in parts if part.accepted), None) or true("Accepted", "Accepted")
     actions = [action for part in parts for action in part.actions] if accepted.holds else []
@@ -70,6 +68,14 @@ def _plan(asked: Asked) -> Plan:
     )
     verdicts = _verdicts(asked, parts, server, evidence, held_back(wanted, asked.world, asked.namespace))
     return replace(wanted, status=_status(asked, accepted, parts, verdicts, evidence, used.status))
+
+
+def _schedule(asked: Asked) -> Part | None:
+    """Whether the schedule that the channel names can be followed; until then two thirds of a life are its measure."""
+    missing = missing_schedule(asked.world, asked.namespace, asked.spec.rotation_schedule_ref)
+    if not missing:
+        return None
+    return Part(false("Schedule", "ScheduleNotFound", f"spec.rotationScheduleRef: {missing}; {UNTIL_THEN}"))
 
 
 def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:

@@ -34,6 +34,12 @@ class CertificateStatus(Model):
     """End of its validity."""
     renew_at: Instant | None = None
     """When it will be renewed; absent where others keep it."""
+    schedule: Word = ""
+    """The RotationSchedule by which it is renewed, as namespace/name; empty: its authority's, or two thirds."""
+    outside_windows: Flag = False
+    """True where the schedule does not come round before it ends; it is renewed in time all the same."""
+    note: Annotated[str, Field(max_length=256)] = ""
+    """What of the schedule does not come round."""
     authority: Word = ""
     """The authority that issued it; empty where others keep it."""
     secret_name: Word = ""

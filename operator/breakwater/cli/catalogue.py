@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from breakwater.certificates import kind as certificate_authority
 from breakwater.certificates import plan as authority_plan
-from breakwater.certificates import trust
+from breakwater.certificates import rotation, schedule, trust
 from breakwater.certificates.keypair import LEAVES
 from breakwater.channels import kind as communication_channel
 from breakwater.channels import plan as channel_plan
@@ -27,12 +27,13 @@ from breakwater.kernel.references import (
     NAMESPACE,
     NODE,
     POD,
+    ROTATION_SCHEDULE,
     SECRET,
     SERVICE,
 )
 from breakwater.workloads import consumers, workload
 
-KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND)
+KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND)
 
 
 def catalogue() -> Catalogue:
@@ -40,6 +41,7 @@ def catalogue() -> Catalogue:
     kinds = (
         SubjectKind("CertificateAuthority", authority_plan.plan, CERTIFICATE_AUTHORITY),
         SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=proof.seed),
+        SubjectKind("RotationSchedule", schedule.plan, ROTATION_SCHEDULE),
         SubjectKind(trust.KIND, trust.plan),
         SubjectKind(workload.KIND, workload.plan),
     )
@@ -56,6 +58,6 @@ def catalogue() -> Catalogue:
             **dict.fromkeys(consumers.WORKLOADS.values(), consumers.reduced),
         },
         split=(SECRET, CONFIG_MAP),
-        indexes=(OWNED, LEAVES, trust.PLACED, consumers.CONSUMERS),
+        indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS),
         probers={TlsProbe: probe, NegativeProbe: probe},
     )

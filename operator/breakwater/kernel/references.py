@@ -83,6 +83,7 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 COMMUNICATION_CHANNEL = Resource(GROUP, VERSION, "CommunicationChannel", "communicationchannels")
+ROTATION_SCHEDULE = Resource(GROUP, VERSION, "RotationSchedule", "rotationschedules")
 CERTIFICATE_AUTHORITY = Resource(GROUP, VERSION, "CertificateAuthority", "certificateauthorities", namespaced=False)
 
 

@@ -7,7 +7,6 @@ from breakwater.pki.issuing import KeyPair, issue_leaf, issue_root
 from breakwater.pki.keys import Algorithm, generate_key, key_spki
 from breakwater.pki.passwords import generate_password
 from breakwater.pki.recipes import GeneratePassword, IssueCertificate, IssueRoot
-from breakwater.pki.renewal import renew_at
 from breakwater.pki.requests import LeafRequest, RootRequest, Usage
 from breakwater.pki.verification import verify
 
@@ -33,6 +32,5 @@ __all__ = [
     "key_spki",
     "parse_bundle",
     "parse_chain",
-    "renew_at",
     "verify",
 ]

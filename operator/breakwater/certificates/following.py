@@ -1,0 +1,69 @@
+"""Which schedule a certificate follows: its resource's own, its authority's, the operator's default, or none at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from breakwater.certificates.kind import CertificateAuthoritySpec
+from breakwater.certificates.rotation import RotationScheduleSpec
+from breakwater.kernel.declaration import specified_by
+from breakwater.kernel.fields import LocalRef
+from breakwater.kernel.reading import NOT_SYNCED, Present, Unknown
+from breakwater.kernel.references import ROTATION_SCHEDULE, Ref
+from breakwater.kernel.world import World
+
+SPECIFIED = specified_by(RotationScheduleSpec)
+DEFAULT = "default"
+BUILT_IN = RotationScheduleSpec()
+UNTIL_THEN = "until then certificates are renewed at two thirds of their life"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The schedule that applies.
+
+    Attributes:
+        spec: what it says; None while nobody can tell, and then nothing is renewed for its age.
+        named: as status names it: `namespace/name` of a RotationSchedule, else empty.
+    """
+
+    spec: RotationScheduleSpec | None
+    named: str = ""
+
+
+def followed(world: World, namespace: str, own: LocalRef | None, authority: CertificateAuthoritySpec) -> Followed:
+    """The schedule of a resource in a namespace for certificates of an authority."""
+    home = world.settings.namespace
+    if own is not None:
+        return _read(world, Ref(ROTATION_SCHEDULE, namespace, own.name))
+    if authority.renewal is not None:
+        return Followed(authority.renewal)
+    named = authority.rotation_schedule_ref
+    return _read(world, Ref(ROTATION_SCHEDULE, home, named.name if named else DEFAULT))
+
+
+def missing_schedule(world: World, namespace: str, named: LocalRef | None) -> str:
+    """Why a schedule that is named cannot be followed, and what to do; empty where all is well, or may be."""
+    if named is None:
+        return ""
+    reading = world.get(Ref(ROTATION_SCHEDULE, namespace, named.name), SPECIFIED)
+    whole = f"RotationSchedule {namespace}/{named.name}"
+    if isinstance(reading, Unknown):
+        return f"{whole}: {reading.message}" if _lasts(reading) else ""
+    if not isinstance(reading, Present):
+        return f"{whole} does not exist; create it or name another"
+    return f"{whole} is not valid: {reading.value.fault}" if reading.value.spec is None else ""
+
+
+def _read(world: World, ref: Ref) -> Followed:
+    reading = world.get(ref, SPECIFIED)
+    if isinstance(reading, Unknown) and not _lasts(reading):
+        return Followed(None)
+    if not isinstance(reading, Present) or reading.value.spec is None:
+        return Followed(BUILT_IN)
+    return Followed(reading.value.spec, f"{ref.namespace}/{ref.name}")
+
+
+def _lasts(reading: Unknown) -> bool:
+    """Whether it may stay unknown; certificates must not end over that."""
+    return reading.reason != NOT_SYNCED.reason

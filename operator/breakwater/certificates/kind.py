@@ -54,7 +54,7 @@ class AuthorityRef(Model):
     kind: AuthorityKind = AuthorityKind.CERTIFICATE_AUTHORITY
     """Kind of the authority."""
     name: ObjectName
-    """Name of the authority; it must list this namespace in its `usableFrom`."""
+    """Name of the authority; it issues for namespaces that its `usableFrom` selects, and anybody may trust it."""
 
 
 class IssuerKind(StrEnum):
@@ -103,9 +103,9 @@ class Source(Model):
     secret_ref: LocalRef | None = None
     """A Secret of the operator's namespace with `tls.crt`, `tls.key` and, for an intermediate, `ca.crt`."""
     csr: SigningRequest | None = None
-    """Breakwater makes the key, another authority signs it."""
+    """Breakwater makes the key, another authority signs it. Not served by this version."""
     cert_manager: CertManager | None = None
-    """An issuer of cert-manager signs."""
+    """An issuer of cert-manager signs. Not served by this version."""
 
     @property
     def makes_key(self) -> bool:
@@ -129,9 +129,9 @@ class LeafLifetime(Model):
     )
 
     default: Annotated[timedelta, Between(_SHORTEST, "87600h")] = timedelta(hours=2160)
-    """Lifetime of a certificate whose channel asks for none."""
+    """Lifetime of the certificates that it issues."""
     maximum: Annotated[timedelta, Between(_SHORTEST, "87600h")] = timedelta(hours=9528)
-    """Longest lifetime that a channel gets. No certificate outlives the authority's own."""
+    """Longest lifetime that a channel may ask for; in this version none can. No certificate outlives the authority."""
 
 
 class UsableFrom(Model):
@@ -159,7 +159,8 @@ class UsableFrom(Model):
     usages: Annotated[tuple[Usage, ...], Items(2, unique=True, at_least=1)]
     """What certificates may be issued for."""
     dns_names: Annotated[tuple[DnsPattern, ...], Items(32, unique=True)] = ()
-    """Names in server certificates; a wildcard grants one label. Without any: Services of the channel's namespace."""
+    """Names in server certificates, beside those of Services of the channel's own namespace, which are always granted;
+    a wildcard grants one label."""
     common_names: Annotated[tuple[CommonName, ...], Items(32, unique=True)] = ()
     """Names that client certificates may hold."""
 
@@ -298,11 +299,11 @@ class CertificateAuthoritySpec(Model):
     trust: TrustDistribution | None = None
     """Where its certificates go."""
     renewal: Renewal | None = None
-    """When its certificates are renewed; absent: as the schedule in `rotationScheduleRef` or the operator's says."""
+    """When its certificates are renewed; absent: at two thirds of their life. Not served by this version."""
     rotation_schedule_ref: LocalRef | None = None
-    """A RotationSchedule in the operator's namespace."""
+    """A RotationSchedule in the operator's namespace. Not served by this version."""
     rotation: RotationRequest | None = None
-    """Asks for a rotation of the authority's own key."""
+    """Asks for a rotation of the authority's own key. Not served by this version."""
 
 
 class TrustFailure(Model):
@@ -324,9 +325,9 @@ class TrustStatus(Model):
     namespaces: Annotated[int, Strict(), Field(ge=0, le=2**31)] = 0
     """How many namespaces hold it."""
     cluster_trust_bundle: Word = ""
-    """Name of the ClusterTrustBundle, where there is one."""
+    """Name of the ClusterTrustBundle, where it stands."""
     failing: Annotated[tuple[TrustFailure, ...], Items(32, keys=("namespace",))] = ()
-    """Namespaces that do not hold it, the first 32."""
+    """Namespaces that cannot be given it, and why; the first 32."""
 
 
 class CertificateAuthorityStatus(StatusModel):

@@ -160,7 +160,7 @@ def _trace(subject: Subject, declared: Declared[Any], world: World) -> str | Unk
             return found
         if isinstance(found, Present) and found.value:
             ref = found.value[0][0]
-            return f"{sign} ({ref})"
+            return f"{sign} ({ref}; delete it if it is not from this authority)"
     return ""
 
 
@@ -244,6 +244,7 @@ def _finish(
     wanted = Plan(actions=root.actions, mentions=placed.mentions, mode=spec.mode, suspended=spec.suspend)
     ready = held_back(wanted, world, "") or _ready(root, placed)
     conditions = [root.accepted or placed.accepted or true("Accepted", "Accepted"), ready]
+    conditions += [placed.placed] if placed.placed else []
     if root.stalled:
         conditions.append(true("Stalled", root.condition.reason, root.condition.message))
     status = _root_status(declared, root)
@@ -255,7 +256,7 @@ def _finish(
 def _ready(root: _Root, placed: Placing) -> Condition:
     if not root.condition.holds:
         return root.condition
-    return all_of("Ready", (placed.condition,), "Ready", "root and trust are in place")
+    return all_of("Ready", (placed.ready,), "Ready", "root and trust are in place")
 
 
 def _root_status(declared: Declared[Any], root: _Root) -> dict[str, Any]:

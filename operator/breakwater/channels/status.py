@@ -33,7 +33,7 @@ class CertificateStatus(Model):
     not_after: Instant | None = None
     """End of its validity."""
     renew_at: Instant | None = None
-    """When it will be renewed; absent where others keep it."""
+    """When it will be renewed; absent where others keep it, and where it ends with its authority."""
     authority: Word = ""
     """The authority that issued it; empty where others keep it."""
     secret_name: Word = ""

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE
+from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE, mark_of
 from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.references import SECRET
 from breakwater.kernel.sealed import Sealed
@@ -81,8 +81,12 @@ KEY_PAIR: Projection[KeyPairView] = Projection("key-pair", _view)
 
 
 def _leaf(manifest: Manifest) -> Mapping[Hashable, Any]:
-    annotations = manifest["metadata"].get("annotations") or {}
-    authority = annotations.get(AUTHORITY)
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations") or {}
+    authority, mark = annotations.get(AUTHORITY), mark_of(manifest)
+    # Only where the resource that it was made for may lie: whoever may write Secrets somewhere could plant others.
+    if mark is None or mark.subject is None or mark.subject.namespace != metadata.get("namespace", ""):
+        return {}
     return {authority: True} if authority and annotations.get(USE) != "Root" else {}
 
 

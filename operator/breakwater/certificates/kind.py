@@ -55,7 +55,7 @@ class AuthorityRef(Model):
     kind: AuthorityKind = AuthorityKind.CERTIFICATE_AUTHORITY
     """Kind of the authority."""
     name: ObjectName
-    """Name of the authority; it must list this namespace in its `usableFrom`."""
+    """Name of the authority; it issues for namespaces that its `usableFrom` selects, and anybody may trust it."""
 
 
 class IssuerKind(StrEnum):
@@ -104,9 +104,9 @@ class Source(Model):
     secret_ref: LocalRef | None = None
     """A Secret of the operator's namespace with `tls.crt`, `tls.key` and, for an intermediate, `ca.crt`."""
     csr: SigningRequest | None = None
-    """Breakwater makes the key, another authority signs it."""
+    """Breakwater makes the key, another authority signs it. Not served by this version."""
     cert_manager: CertManager | None = None
-    """An issuer of cert-manager signs."""
+    """An issuer of cert-manager signs. Not served by this version."""
 
     @property
     def makes_key(self) -> bool:
@@ -130,9 +130,9 @@ class LeafLifetime(Model):
     )
 
     default: Annotated[timedelta, Between(_SHORTEST, "87600h")] = timedelta(hours=2160)
-    """Lifetime of a certificate whose channel asks for none."""
+    """Lifetime of the certificates that it issues."""
     maximum: Annotated[timedelta, Between(_SHORTEST, "87600h")] = timedelta(hours=9528)
-    """Longest lifetime that a channel gets. No certificate outlives the authority's own."""
+    """Longest lifetime that a channel may ask for; in this version none can. No certificate outlives the authority."""
 
 
 class UsableFrom(Model):
@@ -160,7 +160,8 @@ class UsableFrom(Model):
     usages: Annotated[tuple[Usage, ...], Items(2, unique=True, at_least=1)]
     """What certificates may be issued for."""
     dns_names: Annotated[tuple[DnsPattern, ...], Items(32, unique=True)] = ()
-    """Names in server certificates; a wildcard grants one label. Without any: Services of the channel's namespace."""
+    """Names in server certificates, beside those of Services of the channel's own namespace, which are always granted;
+    a wildcard grants one label."""
     common_names: Annotated[tuple[CommonName, ...], Items(32, unique=True)] = ()
     """Names that client certificates may hold."""
 
@@ -278,7 +279,7 @@ class CertificateAuthoritySpec(Model):
     rotation_schedule_ref: LocalRef | None = None
     """The same by reference: a RotationSchedule in the operator's namespace."""
     rotation: RotationRequest | None = None
-    """Asks for a rotation of the authority's own key."""
+    """Asks for a rotation of the authority's own key. Not served by this version."""
 
 
 class TrustFailure(Model):
@@ -300,9 +301,9 @@ class TrustStatus(Model):
     namespaces: Annotated[int, Strict(), Field(ge=0, le=2**31)] = 0
     """How many namespaces hold it."""
     cluster_trust_bundle: Word = ""
-    """Name of the ClusterTrustBundle, where there is one."""
+    """Name of the ClusterTrustBundle, where it stands."""
     failing: Annotated[tuple[TrustFailure, ...], Items(32, keys=("namespace",))] = ()
-    """Namespaces that do not hold it, the first 32."""
+    """Namespaces that cannot be given it, and why; the first 32."""
 
 
 class CertificateAuthorityStatus(StatusModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from breakwater.kernel.ownership import MARK
 from breakwater.kernel.plan import Failure
 from breakwater.kernel.reading import Present, Projection, Unknown
 from breakwater.kernel.references import NAMESPACE, Subject
+from breakwater.kernel.settings import Mode
 from breakwater.kernel.world import World
 from breakwater.pki import bundle_digest
 
@@ -27,13 +28,15 @@ class Placing:
     """The answer.
 
     Attributes:
-        condition: whether every bundle is in its place.
-        accepted: why the cluster refuses a place; None when it does not.
+        ready: whether nothing is left to do for us; what single namespaces stand in the way of does not count.
+        placed: whether the bundle lies in every place that was selected; None where none was.
+        accepted: why the cluster refuses the ClusterTrustBundle; None when it does not.
         mentions: the subjects that place the bundles.
         status: `status.trust`; None where no trust is declared.
     """
 
-    condition: Condition
+    ready: Condition
+    placed: Condition | None = None
     accepted: Condition | None = None
     mentions: frozenset[Subject] = frozenset()
     status: Mapping[str, Any] | None = None
@@ -43,12 +46,15 @@ def placing(name: str, spec: CertificateAuthoritySpec, pair: KeyPairView | None,
     """Compare what the authority's trust selects with where its present bundle lies."""
     if spec.trust is None or pair is None:
         return Placing(true("Trusted", "NothingSelected"))
-    mentions = frozenset(trust.subject_of(name, place) for place in _places(name, spec, world))
-    placed = world.indexed(trust.PLACED, name)
-    if isinstance(placed, Unknown):
-        return Placing(unknown("Trusted", placed.reason, placed.message), mentions=mentions)
+    places, gap = _places(name, spec, world)
+    mentions = frozenset(trust.subject_of(name, place) for place in places)
+    lying = world.indexed(trust.PLACED, name)
+    gap = gap or (lying if isinstance(lying, Unknown) else None)
+    if gap is not None:
+        nobody_knows = unknown("TrustPlaced", gap.reason, gap.message)
+        return Placing(unknown("Trusted", gap.reason, gap.message), nobody_knows, mentions=mentions)
     digest = bundle_digest(bundle_of(pair))
-    where = {ref for ref, found in placed.value if found == digest} if isinstance(placed, Present) else set()
+    where = {ref for ref, found in lying.value if found == digest} if isinstance(lying, Present) else set()
     behind = sorted(mention for mention in mentions if trust.target_of(mention) not in where)
     failing = _failing(behind, world)
     status: dict[str, Any] = {
@@ -60,21 +66,25 @@ def placing(name: str, spec: CertificateAuthoritySpec, pair: KeyPairView | None,
         ],
     }
     whole = trust.subject_of(name, "")
-    if whole in mentions:
+    if whole in mentions and whole not in behind:
         status["clusterTrustBundle"] = trust.target_of(whole).name
-    return Placing(_condition(behind, failing.values()), _refusal(failing.values()), mentions, status)
+    return Placing(
+        _ready(spec, behind, failing), _placed(behind, failing), _refusal(failing.get(whole)), mentions, status
+    )
 
 
-def _places(name: str, spec: CertificateAuthoritySpec, world: World) -> list[str]:
+def _places(name: str, spec: CertificateAuthoritySpec, world: World) -> tuple[list[str], Unknown | None]:
     """Namespaces, and the empty name for the ClusterTrustBundle where the API server serves that kind."""
     places: list[str] = []
+    gap: Unknown | None = None
     if spec.trust and spec.trust.namespace_selector is not None:
         namespaces = world.select(NAMESPACE, ALIVE, selector=spec.trust.namespace_selector)
+        gap = namespaces if isinstance(namespaces, Unknown) else None
         places += [ref.name for ref, alive in namespaces.value if alive] if isinstance(namespaces, Present) else []
     if spec.trust and spec.trust.cluster_trust_bundle:
         whole = world.metadata(trust.target_of(trust.subject_of(name, "")), MARK)
         places += [] if isinstance(whole, Unknown) and whole.reason == "NotServed" else [""]
-    return places
+    return places, gap
 
 
 def _failing(behind: list[Subject], world: World) -> dict[Subject, Failure]:
@@ -82,15 +92,31 @@ def _failing(behind: list[Subject], world: World) -> dict[Subject, Failure]:
     return {subject: reading.value for subject, reading in found.items() if isinstance(reading, Present)}
 
 
-def _condition(behind: list[Subject], failures: Iterable[Failure]) -> Condition:
-    if not behind:
+def _ready(spec: CertificateAuthoritySpec, behind: list[Subject], failing: Mapping[Subject, Failure]) -> Condition:
+    """A namespace belongs to others: what they do in theirs decides on TrustPlaced, not on the authority's readiness.
+
+    What its own declaration keeps back, and the ClusterTrustBundle, are nobody else's doing.
+    """
+    own = spec.suspend or spec.mode is Mode.OBSERVE
+    counted = [subject for subject in behind if own or not subject.namespace or subject not in failing]
+    if not counted:
         return true("Trusted", "TrustPlaced")
-    for failure in failures:
-        return false("Trusted", failure.reason, failure.message)
+    first = next((failing[subject] for subject in counted if subject in failing), None)
+    return false("Trusted", first.reason, first.message) if first else _pending("Trusted", counted)
+
+
+def _refusal(failure: Failure | None) -> Condition | None:
+    taken = failure is not None and failure.reason == trust.NAME_TAKEN
+    return false("Accepted", failure.reason, failure.message) if failure and taken else None
+
+
+def _placed(behind: list[Subject], failing: Mapping[Subject, Failure]) -> Condition:
+    if not behind:
+        return true("TrustPlaced", "TrustPlaced", "every selected place holds the trust bundle")
+    first = next(iter(failing.values()), None)
+    return false("TrustPlaced", first.reason, first.message) if first else _pending("TrustPlaced", behind)
+
+
+def _pending(type_: str, behind: list[Subject]) -> Condition:
     shown = ", ".join(str(trust.target_of(subject)) for subject in behind[:5]) + (", ..." if len(behind) > 5 else "")
-    return false("Trusted", "TrustPending", f"the trust bundle is not in {len(behind)} places yet: {shown}")
-
-
-def _refusal(failures: Iterable[Failure]) -> Condition | None:
-    taken = (failure for failure in failures if failure.reason == trust.NAME_TAKEN)
-    return next((false("Accepted", failure.reason, failure.message) for failure in taken), None)
+    return false(type_, "TrustPending", f"the trust bundle is not in {len(behind)} places yet: {shown}")

@@ -156,7 +156,7 @@ def _trace(subject: Subject, declared: Declared[Any], world: World) -> str | Unk
             return found
         if isinstance(found, Present) and found.value:
             ref = found.value[0][0]
-            return f"{sign} ({ref})"
+            return f"{sign} ({ref}; delete it if it is not from this authority)"
     return ""
 
 
@@ -241,6 +241,7 @@ def _finish(
     missing = missing_schedule(world, world.settings.namespace, spec.rotation_schedule_ref)
     ready = held_back(wanted, world, "") or _ready(root, placed, missing)
     conditions = [root.accepted or placed.accepted or true("Accepted", "Accepted"), ready]
+    conditions += [placed.placed] if placed.placed else []
     if root.stalled:
         conditions.append(true("Stalled", root.condition.reason, root.condition.message))
     status = _root_status(declared, root)
@@ -254,7 +255,7 @@ def _ready(root: _Root, placed: Placing, missing: str) -> Condition:
         return root.condition
     if missing:
         return false("Ready", "ScheduleNotFound", f"spec.rotationScheduleRef: {missing}; {UNTIL_THEN}")
-    return all_of("Ready", (placed.condition,), "Ready", "root and trust are in place")
+    return all_of("Ready", (placed.ready,), "Ready", "root and trust are in place")
 
 
 def _root_status(declared: Declared[Any], root: _Root) -> dict[str, Any]:

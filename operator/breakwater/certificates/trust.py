@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +11,11 @@ from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import SPECIFIED, Authority, Unusable
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.kernel.apply import differs
-from breakwater.kernel.ownership import AUTHORITY, MANAGED_BY, MANAGER, SUBJECT, Free, Ours, Taken, claim
+from breakwater.kernel.ownership import AUTHORITY, MANAGED_BY, MANAGER, SUBJECT, Free, Ours, Taken, claim, mark_of
 from breakwater.kernel.plan import ApplyObject, DeleteObject, Failure, Plan
 from breakwater.kernel.reading import LABELS, Manifest, Present
 from breakwater.kernel.references import CLUSTER_TRUST_BUNDLE, CONFIG_MAP, NAMESPACE, Ref, Subject
+from breakwater.kernel.restrain import held_back
 from breakwater.kernel.world import Index, World
 from breakwater.pki import bundle_digest
 
@@ -35,14 +37,22 @@ def target_of(subject: Subject) -> Ref:
 
 
 def _placed(manifest: Manifest) -> Mapping[Hashable, Any]:
-    """The bundle that lies here, by authority, as the digest of its bytes; empty where our label is not on it."""
+    """The bundle that lies here, by authority, as the digest of its bytes; empty where our label is not on it.
+
+    Only in the place that its subject states: whoever may write ConfigMaps somewhere could plant others.
+    """
     metadata = manifest["metadata"]
-    authority = (metadata.get("annotations") or {}).get(AUTHORITY)
+    mark = mark_of(manifest)
     bundle = (manifest.get("data") or {}).get(BUNDLE_KEY) or (manifest.get("spec") or {}).get("trustBundle")
-    if not authority or not bundle:
+    if mark is None or mark.subject is None or not bundle or not _is_placed(mark.subject, metadata):
         return {}
     marked = (metadata.get("labels") or {}).get(MANAGED_BY) == MANAGER
-    return {authority: bundle_digest(str(bundle).encode()) if marked else ""}
+    return {mark.subject.name: bundle_digest(str(bundle).encode()) if marked else ""}
+
+
+def _is_placed(subject: Subject, metadata: Mapping[str, Any]) -> bool:
+    place = (metadata.get("namespace", ""), metadata["name"])
+    return subject.kind == KIND and (subject.namespace, target_of(subject).name) == place
 
 
 PLACED = Index("trust-placed", (CONFIG_MAP, CLUSTER_TRUST_BUNDLE), _placed)
@@ -118,7 +128,9 @@ def _place(subject: Subject, authority: Authority, owner_uid: str, target: Ref, 
         message=f"the trust bundle of CertificateAuthority {authority.name}",
         manifest=manifest,
     )
-    return Plan(actions=(action,), mode=spec.mode, suspended=spec.suspend, value=failure)
+    wanted = Plan(actions=(action,), mode=spec.mode, suspended=spec.suspend)
+    waits = held_back(wanted, world, subject.namespace)
+    return replace(wanted, value=Failure(waits.reason, waits.message) if waits else failure)
 
 
 def _stands(held: Ours, manifest: Manifest) -> bool:

@@ -297,7 +297,7 @@ class CommunicationChannelSpec(Model):
     output: Output = Output()
     """The binding Secret."""
     rotation_schedule_ref: LocalRef | None = None
-    """A RotationSchedule of this namespace; absent: the operator's."""
+    """A RotationSchedule of this namespace; absent: renewal at two thirds. Not served by this version."""
     probe: Probe = Probe()
     """How often it is proven."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN

@@ -20,7 +20,7 @@ from breakwater.channels.trusted import trust_part
 from breakwater.channels.verdicts import authenticated, authorized, encrypted
 from breakwater.kernel.condition import Condition, all_of, false, true, unknown, written
 from breakwater.kernel.declaration import Declared, declared_by, farewell
-from breakwater.kernel.plan import Action, Plan
+from breakwater.kernel.plan import Action, Plan, WriteSecret
 from breakwater.kernel.reading import Absent, Unknown
 from breakwater.kernel.references import COMMUNICATION_CHANNEL, Ref, Subject
 from breakwater.kernel.restrain import held_back
@@ -46,6 +46,9 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
 
 
 def _plan(asked: Asked) -> Plan:
+    twice = _named_twice(asked)
+    if twice:
+        return _refuse(asked.declared, false("Accepted", "SecretNamedTwice", twice), asked.now)
     trust = trust_part(asked)
     server = server_part(asked)
     held = binding_claim(asked)
@@ -54,7 +57,7 @@ def _plan(asked: Asked) -> Plan:
     parts = [part for part in (trust, server, login, binding, _schedule(asked)) if part is not None]
     evidence = proof(asked, trust, server, binding)
     accepted = next((part.accepted for part in parts if part.accepted), None) or true("Accepted", "Accepted")
-    actions = [action for part in parts for action in part.actions] if accepted.holds else []
+    actions = [action for part in parts for action in part.actions if accepted.holds or _keeps_up(action)]
     # What is not declared any more leaves only after what takes its place stands.
     left = strays(asked, _kept_names(asked, actions)) if all(part.condition.holds for part in parts) else ()
     used = consumers_of(asked, _secret_names(asked, parts))
@@ -76,6 +79,33 @@ def _schedule(asked: Asked) -> Part | None:
     if not missing:
         return None
     return Part(false("Schedule", "ScheduleNotFound", f"spec.rotationScheduleRef: {missing}; {UNTIL_THEN}"))
+
+
+def _named_twice(asked: Asked) -> str:
+    """Two parts of one channel that would write, or read, the same Secret: the names that are not written out count."""
+    authentication = asked.spec.authentication
+    generated = authentication and authentication.password and authentication.password.generate
+    server, existing, referenced, _ = asked.spec.secret_names
+    names = {
+        "spec.encryption.serverCertificate.secretName": server,
+        "spec.encryption.serverCertificate.existingSecretRef.name": existing,
+        "spec.authentication.password.secretRef.name": referenced,
+        "spec.output.secretName (the channel's name and -binding where it is absent)": binding_name(asked),
+        "the login of spec.authentication.password.generate (the channel's name and -login)": (
+            login_secret(asked) if generated else ""
+        ),
+    }
+    seen: dict[str, str] = {}
+    for field, name in names.items():
+        if name and name in seen:
+            return f"{field}: names Secret {name}, which is that of {seen[name]}; give each its own"
+        seen[name or ""] = field
+    return ""
+
+
+def _keeps_up(action: Action) -> bool:
+    """Whether it only keeps up what stands: a mistake in one field must not let a certificate run out."""
+    return isinstance(action, WriteSecret) and action.replaces is not None
 
 
 def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:

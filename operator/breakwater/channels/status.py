@@ -33,7 +33,7 @@ class CertificateStatus(Model):
     not_after: Instant | None = None
     """End of its validity."""
     renew_at: Instant | None = None
-    """When it will be renewed; absent where others keep it."""
+    """When it will be renewed; absent where others keep it, and where it ends with its authority."""
     schedule: Word = ""
     """The RotationSchedule by which it is renewed, as namespace/name; empty: its authority's, or two thirds."""
     outside_windows: Flag = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -17,15 +16,12 @@ T = TypeVar("T")
 
 
 def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--kubeconfig and --context, as kubectl has them."""
-    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    """--kubeconfig and --context, as kubectl has them: $KUBECONFIG may list several files."""
     command = click.option("--context", help="Context of the kubeconfig.")(command)
-    return click.option(
-        "--kubeconfig", type=file, envvar="KUBECONFIG", help="Defaults to $KUBECONFIG or ~/.kube/config."
-    )(command)
+    return click.option("--kubeconfig", envvar="KUBECONFIG", help="Defaults to $KUBECONFIG or ~/.kube/config.")(command)
 
 
-def ask(kubeconfig: Path | None, context: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
+def ask(kubeconfig: str | None, context: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
     """Run one question against the API server.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -30,25 +29,22 @@ GUIDELINES = {
 
 @click.command()
 @click.argument("resource", metavar="KIND/NAME")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the resource.")
+@click.option("-n", "--namespace", help="Namespace of the resource; defaults to the context's.")
 @access_options
-def explain(resource: str, namespace: str, kubeconfig: Path | None, context: str | None) -> None:
+def explain(resource: str, namespace: str | None, kubeconfig: str | None, context: str | None) -> None:
     """Explain one resource, such as chan/a-web: each condition, its reason, and what to do."""
     kind, name = _parsed(resource)
-    ref = Ref(kind.resource, namespace if kind.resource.namespaced else "", name)
 
-    async def question(client: Client) -> Manifest | None:
+    async def question(client: Client) -> tuple[Ref, Manifest]:
+        ref = Ref(kind.resource, (namespace or client.namespace) if kind.resource.namespaced else "", name)
         try:
-            return await client.request("GET", object_path(ref))
+            return ref, await client.request("GET", object_path(ref))
         except ApiError as error:
             if error.status == 404:
-                return None
+                raise click.ClickException(f"{ref} does not exist; give its namespace with -n") from None
             raise
 
-    item = ask(kubeconfig, context, question)
-    if item is None:
-        raise click.ClickException(f"{ref} does not exist; give its namespace with -n")
-    for line in explained(ref, item):
+    for line in explained(*ask(kubeconfig, context, question)):
         click.echo(line)
 
 

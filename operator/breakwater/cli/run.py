@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import uuid
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -46,9 +45,7 @@ class _Address(click.ParamType[tuple[str, int]]):
 
 
 @click.command()
-@click.option(
-    "--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Instead of the pod's account."
-)
+@click.option("--kubeconfig", help="Instead of the pod's account.")
 @click.option("--context", help="Context of the kubeconfig.")
 @click.option(
     "--operator-namespace", default="breakwater-system", show_default=True, help="Where the authorities' keys live."
@@ -96,7 +93,7 @@ def run(**given: object) -> None:
 async def _run(given: dict[str, object]) -> None:
     kubeconfig, context = given["kubeconfig"], given["context"]
     login = await Login.load(
-        kubeconfig if isinstance(kubeconfig, Path) else _kubeconfig_of_environment(), str(context) if context else None
+        str(kubeconfig) if kubeconfig else _kubeconfig_of_environment(), str(context) if context else None
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -105,10 +102,9 @@ async def _run(given: dict[str, object]) -> None:
     await Operator(await _options(given, login), catalogue(), login).run(stop)
 
 
-def _kubeconfig_of_environment() -> Path | None:
+def _kubeconfig_of_environment() -> str | None:
     """KUBECONFIG is meant for people; in a pod the service account counts."""
-    path = os.environ.get("KUBECONFIG", "")
-    return Path(path) if path and not os.environ.get("KUBERNETES_SERVICE_HOST") else None
+    return os.environ.get("KUBECONFIG") if not os.environ.get("KUBERNETES_SERVICE_HOST") else None
 
 
 async def _options(given: dict[str, object], login: Login) -> Options:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +18,7 @@ COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 @click.command()
 @access_options
 @click.option("-n", "--namespace", default="", help="Only this namespace; cluster-scoped resources are always shown.")
-def status(kubeconfig: Path | None, context: str | None, namespace: str) -> None:
+def status(kubeconfig: str | None, context: str | None, namespace: str) -> None:
     """Show every resource of Breakwater with its conditions."""
 
     async def question(client: Client) -> list[tuple[str, list[Manifest]]]:

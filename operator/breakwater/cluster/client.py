@@ -9,13 +9,13 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
+import yaml
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import Configuration
 
@@ -72,8 +72,12 @@ class Login:
         self._token: str | None = None
 
     @classmethod
-    async def load(cls, kubeconfig: Path | None = None, context: str | None = None) -> Login:
+    async def load(cls, kubeconfig: str | None = None, context: str | None = None) -> Login:
         """From a kubeconfig, or from the pod's service account when none is named.
+
+        Args:
+            kubeconfig: a file, or several as $KUBECONFIG lists them.
+            context: the one to use; its own current one when None.
 
         Raises:
             NoLoginError: there is neither, or the kubeconfig is not one.
@@ -85,19 +89,27 @@ class Login:
                 return cls(configuration)
             except kubernetes_config.ConfigException:
                 pass
-        file = str(kubeconfig) if kubeconfig else None
         try:
             loader = await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=file, context=context, client_configuration=configuration
+                config_file=kubeconfig, context=context, client_configuration=configuration
             )
         except kubernetes_config.ConfigException as error:
-            raise NoLoginError(f"no login: {file or '~/.kube/config'}: {error}; give --kubeconfig") from None
+            raise NoLoginError(f"no login: {kubeconfig or '~/.kube/config'}: {error}; give --kubeconfig") from None
+        except (yaml.YAMLError, AttributeError, OSError, TypeError):
+            # Its words could quote the file, which holds tokens.
+            raise NoLoginError(f"no login: {kubeconfig} is no kubeconfig; give --kubeconfig") from None
         return cls(configuration, loader)
 
     @property
     def server(self) -> str:
         """The API server's URL."""
         return str(self.configuration.host).rstrip("/")
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that the context of the kubeconfig names."""
+        context = self._kubeconfig.current_context["context"] if self._kubeconfig else {}
+        return str(context.get("namespace") or "default")
 
     def proxy(self) -> str | None:
         """The proxy on the way to the API server, of the kubeconfig or else of the environment."""
@@ -147,6 +159,11 @@ class Client:
             # Not trust_env: that looks through the whole environment, and into ~/.netrc, at each request.
             proxy=login.proxy(),
         )
+
+    @property
+    def namespace(self) -> str:
+        """Where people mean who name no namespace."""
+        return self._login.namespace
 
     async def close(self) -> None:
         """Close every connection."""

@@ -40,6 +40,7 @@ from breakwater.kernel.recipe import Recipe
 from breakwater.kernel.references import Ref, definition_of
 from breakwater.kernel.sealed import Sealed, quotes
 from breakwater.pki import PkiError
+from breakwater.pki.errors import Reason
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,9 @@ class Executor:
         except _RefusedError as refused:
             failure = refused.failure
         except PkiError as error:
-            failure = Failure(error.reason.value, str(error))
+            # The same input meets the same refusal again, unless that was a matter of time.
+            passes = error.reason in (Reason.ISSUER_NOT_YET_VALID, Reason.SELF_CHECK_FAILED)
+            failure = Failure(error.reason.value, str(error), Ending.AGAIN if passes else Ending.STALLED)
         else:
             self._metrics.actions.labels(type(action).__name__, action.reason, "ok").inc()
             log.info("acted", extra=_told(action))

@@ -12,7 +12,6 @@ import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from breakwater.cluster.client import Client, Login
@@ -55,7 +54,6 @@ class Options:
         settings: what plans depend on.
         identity: unique among the replicas, the pod's name.
         namespaces: serve only these; empty for the whole cluster.
-        kubeconfig, context: instead of the pod's service account.
         lease: name of the Lease in the operator's namespace.
         times: of the Lease.
         host, port: where /metrics, /healthz and /readyz are served.
@@ -64,8 +62,6 @@ class Options:
     settings: Settings
     identity: str
     namespaces: tuple[str, ...] = ()
-    kubeconfig: Path | None = None
-    context: str | None = None
     lease: str = "breakwater"
     times: LeaseTimes = field(default_factory=LeaseTimes)
     host: str = "127.0.0.1"

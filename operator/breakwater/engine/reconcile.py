@@ -113,7 +113,11 @@ class Reconciler:
         self._metrics.plan_seconds.labels(subject.kind).observe(time.perf_counter() - started)
         self._metrics.plans.labels(subject.kind).inc()
         self._reads.record(subject, world.reads, world.unknowns)
-        return self._without_drops(subject, plan) if _is_transient(world) else plan
+        if _is_transient(world):
+            return self._without_drops(subject, plan)
+        last = self._last.get(subject)
+        # What was mentioned by somebody who knew more stays so.
+        return replace(plan, mentions=plan.mentions | last.mentions) if last and _is_blind(world) else plan
 
     def _without_drops(self, subject: Subject, plan: Plan) -> Plan:
         """While something is about to be known, nothing is dropped or said: its arrival wakes the subject."""
@@ -258,6 +262,11 @@ class Reconciler:
 
 def _digest(status: Mapping[str, Any] | None) -> bytes:
     return hashlib.blake2b(orjson.dumps(status, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def _is_blind(world: World) -> bool:
+    """Whether something that is there cannot be seen; a type that is not served holds nothing."""
+    return any(unknown.reason != "NotServed" for unknown in world.unknowns.values())
 
 
 def _is_transient(world: World) -> bool:

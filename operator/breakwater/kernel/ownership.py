@@ -83,7 +83,11 @@ MARK: Projection[Mark | None] = Projection("mark", mark_of)
 def _owned(manifest: Manifest) -> Mapping[Hashable, Any]:
     mark = mark_of(manifest)
     # A copy under another name bears our marks as well: nothing is taken away that we have not written ourselves.
-    return {mark.subject: mark} if mark and mark.subject and not mark.restored else {}
+    if mark is None or mark.subject is None or mark.restored:
+        return {}
+    # Who may write objects here must not be able to name a subject elsewhere.
+    elsewhere = mark.subject.namespace not in ("", manifest["metadata"].get("namespace", ""))
+    return {} if elsewhere else {mark.subject: mark}
 
 
 OWNED = Index("owned", MADE, _owned)

@@ -57,13 +57,15 @@ def _config_map(made: MemoryWorld) -> None:
 
 
 def _whole_bundle(made: MemoryWorld) -> None:
-    metadata = {"name": "breakwater-platform", **TRUST_MARKS}
+    annotations = {"breakwater.dev/subject": "Trust/platform"}
+    metadata = {"name": "breakwater-platform", "labels": TRUST_MARKS["labels"], "annotations": annotations}
     bundle = {"apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle", "metadata": metadata}
     made.put({**bundle, "spec": {"trustBundle": "x"}}, by="breakwater")
 
 
 def _leaf(made: MemoryWorld) -> None:
-    marks = {"labels": TRUST_MARKS["labels"], "annotations": {"breakwater.dev/authority": "platform"}}
+    annotations = {"breakwater.dev/authority": "platform", "breakwater.dev/subject": "CommunicationChannel/bpm/db"}
+    marks = {"labels": TRUST_MARKS["labels"], "annotations": annotations}
     made.put(secret_manifest("bpm", "db-tls", {"tls.crt": b"x"}, **marks), by="breakwater")
 
 
@@ -88,6 +90,37 @@ def test_one_trace_of_a_root_forbids_a_fresh_one(sentence: str) -> None:
     assert condition(done, "Ready") == ("False", "RootLost")
     assert condition(done, "Stalled") == ("True", "RootLost")
     assert "backup" in message(done, "Ready")
+
+
+def _bundle_elsewhere(made: MemoryWorld) -> None:
+    metadata = {"name": "my-own", "namespace": "bpm", **TRUST_MARKS}
+    made.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": "x"}}, by="breakwater")
+
+
+def _leaf_of_another_namespace(made: MemoryWorld) -> None:
+    annotations = {"breakwater.dev/authority": "platform", "breakwater.dev/subject": "CommunicationChannel/other/db"}
+    marks = {"labels": TRUST_MARKS["labels"], "annotations": annotations}
+    made.put(secret_manifest("bpm", "db-tls", {"tls.crt": b"x"}, **marks), by="breakwater")
+
+
+def _annotation_alone(made: MemoryWorld) -> None:
+    annotations = {"breakwater.dev/authority": "platform"}
+    metadata = {"name": "platform-trust", "namespace": "bpm", "annotations": annotations}
+    made.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": "x"}}, by="somebody")
+
+
+PLANTED = {
+    "a bundle under another name": _bundle_elsewhere,
+    "a leaf of another namespace's channel": _leaf_of_another_namespace,
+    "an annotation and nothing else": _annotation_alone,
+}
+
+
+@pytest.mark.parametrize("sentence", PLANTED)
+def test_what_anybody_can_plant_somewhere_is_no_trace(sentence: str) -> None:
+    made = _without_a_trace()
+    PLANTED[sentence](made)
+    assert [action.target for action in _plan(made).actions] == [ROOT]
 
 
 @pytest.mark.parametrize("hidden", [CONFIG_MAP, SECRET, CLUSTER_TRUST_BUNDLE], ids=str)

@@ -111,8 +111,49 @@ def test_a_config_map_of_others_is_not_adopted_by_its_name_and_told_to_the_autho
     assert found.value.reason == "NameTaken"
     made.state(("derived", HERE), found.value)
     done = made.plan(AUTHORITY, authorities.plan, NOW)
-    assert condition(done, "Accepted") == ("False", "NameTaken")
+    assert condition(done, "TrustPlaced") == ("False", "NameTaken")
     assert _bundle(made, HERE) == "theirs"
+
+
+def test_whoever_owns_a_namespace_does_not_decide_on_the_authority() -> None:
+    made = world(authority=SELECTED)
+    made.settle(WHOLE, trust.plan, NOW)
+    made.state(("derived", HERE), Failure("NameTaken", "theirs"))
+    done = made.plan(AUTHORITY, authorities.plan, NOW)
+    assert condition(done, "Ready") == ("True", "Ready")
+    assert condition(done, "Accepted") == ("True", "Accepted")
+    assert done.status is not None
+    assert [entry["namespace"] for entry in done.status["trust"]["failing"]] == ["bpm"]
+
+
+def test_a_taken_cluster_trust_bundle_is_the_authoritys_own_affair() -> None:
+    made = world(authority=SELECTED)
+    made.settle(HERE, trust.plan, NOW)
+    made.state(("derived", WHOLE), Failure("NameTaken", "theirs"))
+    done = made.plan(AUTHORITY, authorities.plan, NOW)
+    assert condition(done, "Accepted") == ("False", "NameTaken")
+    assert condition(done, "Ready") == ("False", "NameTaken")
+    assert done.status is not None
+    assert "clusterTrustBundle" not in done.status["trust"]
+
+
+def test_a_namespace_that_only_observes_is_named_with_its_remedy() -> None:
+    made = world(authority=SELECTED)
+    labels = {"breakwater.dev/mode": "observe"}
+    made.edit(Ref(NAMESPACE, "", "bpm"), lambda manifest: manifest["metadata"]["labels"].update(labels), by="user")
+    waits = made.plan(HERE, trust.plan, NOW).value
+    assert isinstance(waits, Failure)
+    assert waits.reason == "Observed"
+    assert "namespace" in waits.message
+
+
+def test_namespaces_that_cannot_be_listed_are_not_taken_for_served() -> None:
+    made = world(authority=SELECTED)
+    made.settle(WHOLE, trust.plan, NOW)
+    made.obscure(NAMESPACE, "Forbidden")
+    done = made.plan(AUTHORITY, authorities.plan, NOW)
+    assert condition(done, "TrustPlaced") == ("Unknown", "Forbidden")
+    assert condition(done, "Ready") == ("Unknown", "Forbidden")
 
 
 def test_the_authority_is_ready_when_every_selected_place_holds_its_bundle() -> None:
@@ -160,4 +201,4 @@ def test_a_contest_over_a_label_alone_is_told_to_the_authority() -> None:
     failure = Failure("Contested", '"other" keeps changing it')
     made.fail(HERE, "trust", failure)
     made.state(("derived", HERE), made.plan(HERE, trust.plan, NOW).value)
-    assert condition(made.plan(AUTHORITY, authorities.plan, NOW), "Ready") == ("False", "Contested")
+    assert condition(made.plan(AUTHORITY, authorities.plan, NOW), "TrustPlaced") == ("False", "Contested")

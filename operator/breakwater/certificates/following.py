@@ -31,14 +31,16 @@ class Followed:
     named: str = ""
 
 
-def followed(world: World, namespace: str, own: LocalRef | None, authority: CertificateAuthoritySpec) -> Followed:
-    """The schedule of a resource in a namespace for certificates of an authority."""
+def followed(
+    world: World, namespace: str, own: LocalRef | None, authority: CertificateAuthoritySpec | None
+) -> Followed:
+    """The schedule of a resource in a namespace, for certificates of an authority if one issues for it."""
     home = world.settings.namespace
     if own is not None:
         return _read(world, Ref(ROTATION_SCHEDULE, namespace, own.name))
-    if authority.renewal is not None:
+    if authority is not None and authority.renewal is not None:
         return Followed(authority.renewal)
-    named = authority.rotation_schedule_ref
+    named = authority.rotation_schedule_ref if authority else None
     return _read(world, Ref(ROTATION_SCHEDULE, home, named.name if named else DEFAULT))
 
 

@@ -26,7 +26,6 @@ from breakwater.kernel.references import COMMUNICATION_CHANNEL, Ref, Subject
 from breakwater.kernel.restrain import held_back
 from breakwater.kernel.time import earliest
 from breakwater.kernel.world import World
-from breakwater.workloads.workload import subject_of
 
 DECLARED = declared_by(CommunicationChannelSpec)
 
@@ -65,11 +64,12 @@ def _plan(asked: Asked) -> Plan:
         actions=(*actions, *left),
         due=earliest(evidence.due, *(part.due for part in parts)),
         measures=evidence.measures,
-        mentions=frozenset(subject_of(kind, asked.namespace, name) for kind, name in used.workloads),
+        mentions=used.mentions,
         mode=asked.spec.mode,
         suspended=asked.spec.suspend,
     )
     verdicts = _verdicts(asked, parts, server, evidence, held_back(wanted, asked.world, asked.namespace))
+    verdicts += [used.condition] if used.condition else []
     return replace(wanted, status=_status(asked, accepted, parts, verdicts, evidence, used.status))
 
 

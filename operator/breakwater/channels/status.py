@@ -93,6 +93,18 @@ class ConsumerStatus(Model):
     """Whether `spec.consumers` names it."""
     secrets: Annotated[tuple[Word, ...], Items(16)] = ()
     """Secrets of the channel that its pods use."""
+    state: Word = ""
+    """How it stands to them: Current, Waiting, Due, Restarting, Failed, Halted or Erased."""
+    message: Annotated[str, Field(max_length=2048)] = ""
+    """Why, and what to do."""
+    content: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=16)] = Field(
+        default_factory=dict
+    )
+    """The content that its pods are known to run with, by Secret, as a mark that tells nothing without a key."""
+    ordered: Annotated[str, Field(max_length=64)] = ""
+    """The last restart that was seen on it."""
+    halted: Annotated[str, Field(max_length=64)] = ""
+    """The last restart that did not come back."""
 
 
 class CommunicationChannelStatus(StatusModel):

@@ -27,11 +27,12 @@ from breakwater.kernel.references import (
     NAMESPACE,
     NODE,
     POD,
+    POD_DISRUPTION_BUDGET,
     ROTATION_SCHEDULE,
     SECRET,
     SERVICE,
 )
-from breakwater.workloads import consumers, workload
+from breakwater.workloads import consumers, marking, restarts, target, workload
 
 KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND)
 
@@ -44,6 +45,7 @@ def catalogue() -> Catalogue:
         SubjectKind("RotationSchedule", schedule.plan, ROTATION_SCHEDULE),
         SubjectKind(trust.KIND, trust.plan),
         SubjectKind(workload.KIND, workload.plan),
+        SubjectKind(marking.RESTARTS.kind, restarts.plan),
     )
     return Catalogue(
         kinds={kind.name: kind for kind in kinds},
@@ -55,7 +57,8 @@ def catalogue() -> Catalogue:
             ENDPOINT_SLICE: slice_,
             POD: pod,
             NODE: node,
-            **dict.fromkeys(consumers.WORKLOADS.values(), consumers.reduced),
+            POD_DISRUPTION_BUDGET: without_managers,
+            **dict.fromkeys(consumers.WORKLOADS.values(), target.reduced),
         },
         split=(SECRET, CONFIG_MAP),
         indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS),

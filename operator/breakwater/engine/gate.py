@@ -21,6 +21,8 @@ from breakwater.kernel.restrain import is_ending
 log = logging.getLogger(__name__)
 
 TICK = 0.5
+SETTLED = ("settled",)
+"""The fact that every subject known at the start was planned once."""
 
 
 class PruneGate:
@@ -51,6 +53,7 @@ class PruneGate:
         while not settled():  # noqa: ASYNC110 - asked at start only; an event would have to be kept for ever
             await asyncio.sleep(TICK)
         log.info("settled")
+        self._inventory.state(SETTLED, Present(value=True))
         while True:
             # Looking through everything that was ever made is not free, and mostly nothing of it has changed.
             seen = tuple(self._inventory.changes[resource] for resource in self._judged)

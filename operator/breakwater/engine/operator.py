@@ -97,7 +97,7 @@ class Operator:
         events = Events(writer, options.identity)
         self._measuring = Measuring(self._inventory, catalogue.probers, self._metrics, _now)
         self._fetcher = Fetcher(writer, self._inventory, self._reads)
-        executor = Executor(writer, self._inventory, self._metrics, _now)
+        executor = Executor(writer, self._inventory, self._metrics, _now, catalogue.watched)
         self._reconciler = Reconciler(
             catalogue,
             self._inventory,

@@ -114,9 +114,9 @@ class Reads(Listener):
             if resource in index.table.resources:
                 self._wake(subjects, debounced=True)
 
-    def fact(self, key: Hashable) -> None:
+    def fact(self, key: Hashable, *, debounced: bool = False) -> None:
         """Wake the readers of a fact."""
-        self._wake(self._facts.get(key, ()))
+        self._wake(self._facts.get(key, ()), debounced=debounced)
 
     def wanted(self, ref: Ref) -> None:
         """Note a foreign object to be read."""

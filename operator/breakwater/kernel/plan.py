@@ -189,7 +189,8 @@ class Plan:
         status: the resource's status as it should stand; None where the subject has none to write.
         due: plan again no later than this.
         measures: what to measure from now on; what is missing here is measured no more.
-        mentions: the derived subjects that exist because of this plan.
+        mentions: the derived subjects that exist because of this plan, each with what is said to it; they read that as
+            `World.askers`.
         value: what others may read of a derived subject.
         mode: as declared, before the ceilings of namespace and operator.
         suspended: `spec.suspend`; status and measurements go on, nothing else.
@@ -200,7 +201,7 @@ class Plan:
     status: Mapping[str, Any] | None = None
     due: datetime | None = None
     measures: tuple[Measure, ...] = ()
-    mentions: frozenset[Subject] = frozenset()
+    mentions: Mapping[Subject, Any] = field(default_factory=dict)
     value: Any = None
     mode: Mode = Mode.ENFORCE
     suspended: bool = False

@@ -80,6 +80,7 @@ CLUSTER_TRUST_BUNDLE = Resource(
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
+POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 COMMUNICATION_CHANNEL = Resource(GROUP, VERSION, "CommunicationChannel", "communicationchannels")

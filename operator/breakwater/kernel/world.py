@@ -163,6 +163,15 @@ class World:
         """What a derived subject's last plan published."""
         return self.fact(("derived", subject))
 
+    def derived_of(self, kind: str) -> Reading[Mapping[Subject, Any]]:
+        """What the derived subjects of a kind published, those that published nothing left out."""
+        return self.fact(("derived-of", kind))
+
+    def askers(self) -> Mapping[Subject, Any]:
+        """Who mentions this subject, with what they say to it."""
+        reading = self.fact(("asked", self._subject))
+        return reading.value if isinstance(reading, Present) else {}
+
     def measurement(self, name: str) -> Reading[Measurement]:
         """The last measurement that this subject asked for under `name`."""
         return self.fact(("measured", self._subject, name))

@@ -1,0 +1,182 @@
+"""Restarts: one subject for the whole operator, hence one after the other. It admits what the budgets allow.
+
+What is under way is read from the workloads themselves, so a crash, or a new leader, counts the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT, Free, claim
+from breakwater.kernel.plan import Action, ApplyFields, Disruption, Plan, WriteSecret
+from breakwater.kernel.reading import Present
+from breakwater.kernel.references import Ref, Subject
+from breakwater.kernel.time import to_rfc3339
+from breakwater.kernel.world import World
+from breakwater.pki.recipes import GeneratePassword
+from breakwater.workloads.marking import KEY_LENGTH, RESTARTS, key_secret, token_of
+from breakwater.workloads.permission import State
+from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.workload import KIND as WORKLOAD
+from breakwater.workloads.workload import Standing, ref_of
+
+FIELD_MANAGER = f"{MANAGER}/Restarts"
+SETTLED = ("settled",)
+OPAQUE = "Opaque"
+
+
+def plan(subject: Subject, world: World, now: datetime) -> Plan:
+    """Make the key for marks; order, halt and tidy up restarts."""
+    actions = list(_key(subject, world))
+    reading = world.derived_of(WORKLOAD)
+    standings: Mapping[Subject, Standing] = reading.value if isinstance(reading, Present) else {}
+    actions += _notes(standings, world)
+    # Before every demand is known nobody can tell what is under way, and whose budget is the strictest.
+    if not isinstance(world.fact(SETTLED), Present):
+        return Plan(actions=tuple(actions))
+    admitted, waiting = _admitted(standings, world)
+    actions += [_order(workload, standings[workload], now) for workload in admitted]
+    return Plan(actions=tuple(actions), value=waiting or None)
+
+
+def _key(subject: Subject, world: World) -> Iterator[Action]:
+    ref = key_secret(world)
+    if not isinstance(claim(world, ref, subject), Free):
+        return
+    yield WriteSecret(
+        id="marking-key",
+        target=ref,
+        reason="MarkingKeyMissing",
+        message="contents of Secrets are marked with a key, lest passwords be guessed from their marks",
+        parts=(GeneratePassword(KEY_LENGTH, "restarts"),),
+        secret_type=OPAQUE,
+        labels={MANAGED_BY: MANAGER},
+        annotations={SUBJECT: str(RESTARTS)},
+    )
+
+
+def _admitted(standings: Mapping[Subject, Standing], world: World) -> tuple[list[Subject], dict[Subject, str]]:
+    """Who may start now, in order; and why the others that could must wait."""
+    places = Counter(item[0].namespace for item in standings.items() if _is_under_way(*item, world))
+    allowed = _allowed(standings)
+    failed = {
+        schedule: workload
+        for workload, standing in sorted(standings.items())
+        if standing.state in (State.HALTED, State.FAILED) and standing.rules.stop_on_failure
+        for schedule in standing.rules.schedules
+    }
+    admitted: list[Subject] = []
+    waiting: dict[Subject, str] = {}
+    due = [item for item in standings.items() if item[1].state is State.DUE and not _is_stale(*item, world)]
+    for workload, standing in sorted(due, key=lambda item: (not item[1].server, item[0])):
+        stopped = next((failed[schedule] for schedule in sorted(standing.rules.schedules) if schedule in failed), None)
+        if stopped is not None:
+            waiting[workload] = f"the restart of {_named(stopped)} did not come back and holds all of its schedule"
+        elif places[workload.namespace] >= allowed[workload.namespace]:
+            waiting[workload] = f"{allowed[workload.namespace]} at once in this namespace (restarts.maxConcurrent)"
+        elif places.total() >= world.settings.max_restarts:
+            waiting[workload] = f"{world.settings.max_restarts} at once in the cluster (--max-restarts)"
+        else:
+            admitted.append(workload)
+            places[workload.namespace] += 1
+    return admitted, waiting
+
+
+def _allowed(standings: Mapping[Subject, Standing]) -> dict[str, int]:
+    allowed: dict[str, int] = {}
+    for workload, standing in standings.items():
+        most = standing.rules.max_concurrent
+        allowed[workload.namespace] = min(most, allowed.get(workload.namespace, most))
+    return allowed
+
+
+def _is_under_way(workload: Subject, standing: Standing, world: World) -> bool:
+    if standing.state in (State.RESTARTING, State.FAILED):
+        return True
+    # Ordered a moment ago: its demand is not planned again yet.
+    return standing.state is State.DUE and _is_stale(workload, standing, world)
+
+
+def _is_stale(workload: Subject, standing: Standing, world: World) -> bool:
+    ref = ref_of(workload)
+    reading = world.get(ref, TARGET) if ref else None
+    return not isinstance(reading, Present) or reading.value != standing.target
+
+
+def _order(workload: Subject, standing: Standing, now: datetime) -> Action:
+    record = {CONTENT: standing.order, RESTARTED_AT: to_rfc3339(now)}
+    return _apply(
+        f"restart:{workload}",
+        workload,
+        standing,
+        record,
+        reason="Restart",
+        message=standing.message.partition(":")[0],
+        disruption=Disruption.OUTAGE if standing.target.outage else Disruption.RESTART,
+        notable=True,
+    )
+
+
+def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Action]:
+    """`restart-halted` where a restart did not come back; and away with it where that is over."""
+    for workload, standing in sorted(standings.items()):
+        failed, over = standing.state is State.FAILED, standing.state is State.CURRENT and standing.target.halted
+        if not (failed or over) or _is_stale(workload, standing, world):
+            continue
+        target = standing.target
+        since = to_rfc3339(target.restarted_at) if target.restarted_at else ""
+        record = {CONTENT: target.restarted_for, RESTARTED_AT: since} if target.restarted_for else {}
+        if failed:
+            message = f"{standing.message}; further restarts wait until it is mended"
+            yield _apply(
+                f"halt:{workload}",
+                workload,
+                standing,
+                record,
+                halted=token_of(target.restarted_for),
+                reason="RestartHalted",
+                message=message,
+                notable=True,
+            )
+        else:
+            yield _apply(
+                f"resume:{workload}",
+                workload,
+                standing,
+                record,
+                reason="RestartCameBack",
+                message="its pods came back after all",
+            )
+
+
+def _apply(
+    action_id: str,
+    workload: Subject,
+    standing: Standing,
+    record: Mapping[str, str],
+    *,
+    halted: str = "",
+    **rest: Any,
+) -> Action:
+    ref = ref_of(workload)
+    if ref is None:
+        raise ValueError(f"{workload}: it was planned, so its kind is known")
+    metadata: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace}
+    metadata |= {"annotations": {HALTED: halted}} if halted else {}
+    manifest = {
+        "apiVersion": ref.resource.api_version,
+        "kind": ref.resource.kind,
+        "metadata": metadata,
+        "spec": {"template": {"metadata": {"annotations": dict(record)}}},
+    }
+    return ApplyFields(
+        id=action_id, target=ref, manifest=manifest, manager=FIELD_MANAGER, uid=standing.target.uid, **rest
+    )
+
+
+def _named(workload: Subject) -> str:
+    ref: Ref | None = ref_of(workload)
+    return str(ref)

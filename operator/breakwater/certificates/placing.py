@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater.certificates import trust
-from breakwater.certificates.authority import bundle_of
-from breakwater.certificates.keypair import KeyPairView
+from breakwater.certificates.authority import Signer
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.ownership import MARK
@@ -16,7 +15,6 @@ from breakwater.kernel.plan import Failure
 from breakwater.kernel.reading import Present, Projection, Unknown
 from breakwater.kernel.references import NAMESPACE, Subject
 from breakwater.kernel.world import World
-from breakwater.pki import bundle_digest
 
 MOST_FAILING_SHOWN = 32
 ALIVE: Projection[bool] = Projection("alive", lambda manifest: "deletionTimestamp" not in manifest["metadata"])
@@ -39,16 +37,15 @@ class Placing:
     status: Mapping[str, Any] | None = None
 
 
-def placing(name: str, spec: CertificateAuthoritySpec, pair: KeyPairView | None, world: World) -> Placing:
+def placing(name: str, spec: CertificateAuthoritySpec, signer: Signer | None, world: World) -> Placing:
     """Compare what the authority's trust selects with where its present bundle lies."""
-    if spec.trust is None or pair is None:
+    if spec.trust is None or signer is None:
         return Placing(true("Trusted", "NothingSelected"))
     mentions = frozenset(trust.subject_of(name, place) for place in _places(name, spec, world))
     placed = world.indexed(trust.PLACED, name)
     if isinstance(placed, Unknown):
         return Placing(unknown("Trusted", placed.reason, placed.message), mentions=mentions)
-    digest = bundle_digest(bundle_of(pair))
-    where = {ref for ref, found in placed.value if found == digest} if isinstance(placed, Present) else set()
+    where = {ref for ref, found in placed.value if found == signer.digest} if isinstance(placed, Present) else set()
     behind = sorted(mention for mention in mentions if trust.target_of(mention) not in where)
     failing = _failing(behind, world)
     status: dict[str, Any] = {

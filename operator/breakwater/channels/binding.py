@@ -6,14 +6,14 @@ It exists as soon as there is something to hand over: a login, a client certific
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import Unusable
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView, secret_data
 from breakwater.certificates.permits import client_refusal
 from breakwater.channels.kind import BindingEntry, ClientCertificate, Output
-from breakwater.channels.leaf import Renewal, Wanted, certificate_status, due_at, keys_so_far, renewal_of
+from breakwater.channels.leaf import Renewal, Wanted, certificate_status, in_time, keys_so_far, next_due, renewal_of
 from breakwater.channels.login import Login
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.protocols import Protocol, Security
@@ -134,7 +134,10 @@ def _secret_type(asked: Asked) -> str:
 
 def _plain(asked: Asked, target: Target, entries: Entries) -> Part:
     recipe = Aliased(Known.of(entries), _aliases(asked))
-    return _kept_or_written(asked, target, recipe, asked.marks(), None)
+    labels, annotations = asked.marks()
+    # With these left on it, the Secret would count as a certificate that still needs its authority's root.
+    gone = dict.fromkeys((AUTHORITY, USE, GENERATION))
+    return _kept_or_written(asked, target, recipe, (labels, annotations | gone), None)
 
 
 def _with_certificate(asked: Asked, target: Target, entries: Entries, certificate: ClientCertificate) -> Part:
@@ -167,6 +170,11 @@ def _with_certificate(asked: Asked, target: Target, entries: Entries, certificat
 def _issue(
     asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: KeyPairView | None, renewal: Renewal
 ) -> Part:
+    due = next_due(pair.facts if pair else None, wanted, asked.now)
+    late = wanted.authority.untimely(asked.now)
+    if late is not None:
+        message = f"spec.authentication.clientCertificate.authorityRef: {late.message}"
+        return waiting(NAME, late.reason, message, due=due)
     generation = keys_so_far(Usage.CLIENT, pair, asked.status) + 1
     # The channel's own trust wins over that of the client certificate's authority: it is for verifying the server.
     recipe = Aliased(Joined((wanted.recipe(), Known.of({TRUST: b""} | entries))), _aliases(asked))
@@ -180,18 +188,18 @@ def _issue(
         message=f"client certificate, generation {generation}: {renewal.message}",
         notable=renewal.damage,
     )
-    return pending(NAME, action, asked.world.failure(ID), status={"binding": {"name": target.ref.name}})
+    return pending(NAME, action, asked.world.failure(ID), due=due, status={"binding": {"name": target.ref.name}})
 
 
 def _keep(asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: KeyPairView | None) -> Part:
     if pair is None or pair.key is None or pair.facts is None:
         raise ValueError("a pair without fault has both halves")
-    whole = {TRUST: b""} | entries | {CERTIFICATE: pair.certificate, PRIVATE_KEY: pair.key}
+    whole = {TRUST: b""} | entries | {CERTIFICATE: wanted.chain(pair), PRIVATE_KEY: pair.key}
     recipe = Aliased(Known.of(whole), _aliases(asked))
     generation = max(1, keys_so_far(Usage.CLIENT, pair, asked.status))
     part = _kept_or_written(asked, target, recipe, _marks(asked, wanted, generation), pair)
     status = {**part.status, "certificates": [certificate_status(Usage.CLIENT, pair, target.ref.name, wanted)]}
-    return Part(part.condition, actions=part.actions, due=due_at(pair.facts, wanted), status=status, found=pair)
+    return in_time(replace(part, status=status, found=pair), pair.facts, wanted, asked.now)
 
 
 def _kept_or_written(asked: Asked, target: Target, recipe: Recipe, marks: Marks, found: KeyPairView | None) -> Part:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from breakwater.certificates.authority import Authority
 from breakwater.certificates.keypair import KeyPairView
-from breakwater.kernel.time import to_rfc3339
-from breakwater.pki import CertificateFacts, IssueCertificate, LeafRequest, Usage, renew_at
+from breakwater.channels.part import Part
+from breakwater.kernel.condition import false
+from breakwater.kernel.time import earliest, to_rfc3339
+from breakwater.pki import (
+    CertificateFacts,
+    IssueCertificate,
+    LeafRequest,
+    Usage,
+    Validity,
+    renew_at,
+    with_intermediates,
+)
 
 LONGEST_SERIAL = 64
 """RFC 5280 allows 40 hexadecimal digits, not all that others issue keeps to it, and status holds no more than this."""
@@ -29,6 +39,13 @@ class Wanted:
         if pair.key is None:
             raise ValueError("an authority without key cannot be usable")
         return IssueCertificate(self.request, pair.certificate, pair.key, self.authority.bundle)
+
+    def chain(self, pair: KeyPairView) -> bytes:
+        """The leaf that stands there with the intermediates that lead from it to the present trust."""
+        signer = self.authority.signer
+        if tuple(facts.fingerprint for facts in pair.chain[1:]) == signer.sent:
+            return pair.certificate
+        return with_intermediates(pair.certificate, signer.intermediates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +66,15 @@ def key_pair_broken(pair: KeyPairView, _: CertificateFacts, __: Wanted, ___: dat
 
 
 def signed_by_another(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
-    """The issuer is not the authority's present key."""
+    """The issuer is not the authority's present key, or not under its present name, which the leaf itself states.
+
+    Whatever else changed about the authority's certificates, the signature of the leaf stays good below them: then only
+    the chain behind it is replaced, and its key stays.
+    """
     issuer = wanted.authority.pair.facts
-    if issuer is not None and facts.authority_key_id == issuer.subject_key_id:
+    if issuer is not None and (facts.authority_key_id, facts.issuer) == (issuer.key_id, issuer.subject):
         return None
-    return Renewal("AuthorityChanged", f"it was not signed by the present key of {wanted.authority.name}")
+    return Renewal("AuthorityChanged", f"it was not signed by {wanted.authority.name} as it stands now")
 
 
 def names_differ(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
@@ -76,6 +97,8 @@ def renewal_due(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, now: da
     at = due_at(facts, wanted)
     if at is None or now < at:
         return None
+    if now > facts.not_after:
+        return Renewal("CertificateExpired", f"it ended at {to_rfc3339(facts.not_after)}")
     return Renewal("RenewalDue", f"it ends at {to_rfc3339(facts.not_after)}")
 
 
@@ -95,10 +118,25 @@ def renewal_of(pair: KeyPairView, wanted: Wanted, now: datetime) -> Renewal | No
 
 def due_at(facts: CertificateFacts, wanted: Wanted) -> datetime | None:
     """When it will be renewed; None where it ends with its authority, since no new one could live longer."""
-    issuer = wanted.authority.pair.facts
-    if issuer is not None and facts.not_after >= issuer.not_after:
+    if facts.not_after >= wanted.authority.signer.validity.not_after:
         return None
     return renew_at(facts.not_before, facts.not_after)
+
+
+def next_due(facts: CertificateFacts | None, wanted: Wanted, now: datetime) -> datetime | None:
+    """When it is to be judged again: at its renewal, after its end if nothing came of that, and with its authority."""
+    turn = wanted.authority.signer.validity.next_turn(now)
+    if facts is None:
+        return turn
+    at = due_at(facts, wanted)
+    return earliest(at if at and at > now else None, Validity.shared([facts]).next_turn(now), turn)
+
+
+def in_time(part: Part, facts: CertificateFacts, wanted: Wanted, now: datetime) -> Part:
+    """The part of a certificate that stays, as time lets it be: its authority may have ended before or with it."""
+    late = wanted.authority.untimely(now)
+    condition = false(part.condition.type, late.reason, late.message) if late else part.condition
+    return replace(part, condition=condition, due=next_due(facts, wanted, now))
 
 
 def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wanted | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ALPN = ("http/1.1",)
 # 495 and 496 are nginx's own for a bad and a missing client certificate.
 CERTIFICATE_REJECTED = frozenset({400, 495, 496})
 UNAUTHENTICATED = CERTIFICATE_REJECTED | {401, 403}
+SERVER_ERROR = 500
 
 # What a server says where it serves no plaintext: nginx's and Apache's 400 (497 is nginx's own name for it), "upgrade
 # required", "misdirected request". Others, 401 above all, are answers of a server that does serve, or would.

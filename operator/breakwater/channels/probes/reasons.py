@@ -34,6 +34,7 @@ class Reason(StrEnum):
     TIMED_OUT = "TimedOut"
     CONNECTION_CLOSED = "ConnectionClosed"
     TOO_MUCH_DATA = "TooMuchData"
+    REFUSAL_UNPROVEN = "RefusalUnproven"
     TRUST_UNREADABLE = "TrustUnreadable"
     CLIENT_CERTIFICATE_UNREADABLE = "ClientCertificateUnreadable"
 
@@ -102,6 +103,12 @@ VOCABULARY: Mapping[Reason, Entry] = {
     ),
     Reason.TOO_MUCH_DATA: Entry(
         _UNKNOWN, "The server sent more than {bytes} bytes. Check that a TLS server listens on endpoint.port."
+    ),
+    Reason.REFUSAL_UNPROVEN: Entry(
+        _UNKNOWN,
+        "Without client certificate the server answers with {answer}, and nothing shows that it treats a client with "
+        "the certificate better: that may be its answer to everybody. Let it end such handshakes with a TLS alert, or "
+        "answer HEAD / otherwise where the certificate is shown.",
     ),
     Reason.TRUST_UNREADABLE: Entry(
         _UNKNOWN, "The trust bundle cannot be read. Put PEM certificates into what encryption.trust names."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from breakwater.certificates.keypair import KeyPairView
@@ -20,6 +20,8 @@ from breakwater.kernel.reading import Manifest, Present
 from breakwater.kernel.time import from_rfc3339, to_rfc3339
 
 HANDSHAKE = "Handshake"
+SKEW = timedelta(minutes=1)
+"""How far ahead a measurement's time may lie: clocks are corrected by little, all the time."""
 INTERMEDIATE = tuple(suite.value for suite in CipherSuite if "CBC" not in suite.value)
 
 
@@ -50,7 +52,10 @@ def proof(asked: Asked, trust: Part, server: Part | None, binding: Part | None) 
     held = [_held(asked, measure) for measure in wanted]
     valid = {item.name: item for item in held if item is not None and asked.now <= item.valid_until}
     status = tuple(measurement_status(item) for item in held if item is not None)
-    due = min((_turn(item, asked.now) for item in held if item is not None), default=None)
+    due = min(
+        _turn(item, asked.now) if item else asked.now + measure.interval
+        for item, measure in zip(held, wanted, strict=True)
+    )
     return Proof(wanted, _proven(wanted, valid), status, due, valid)
 
 
@@ -62,7 +67,7 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
     if not isinstance(trust.found, Trusted):
         return unknown("Proven", trust.condition.reason, trust.condition.message)
     if server is not None and server.found is None:
-        return unknown("Proven", "CertificatePending", "the server's certificate is not there yet")
+        return unknown("Proven", server.condition.reason, server.condition.message)
     client = _client_certificate(asked, binding)
     if isinstance(client, Condition):
         return client
@@ -97,6 +102,8 @@ def _client_certificate(asked: Asked, binding: Part | None) -> ClientCertificate
         return None
     pair = binding.found if binding else None
     if not isinstance(pair, KeyPairView) or pair.key is None:
+        if binding is not None and not binding.condition.holds:
+            return unknown("Proven", binding.condition.reason, binding.condition.message)
         return unknown("Proven", "CertificatePending", "the client's certificate is not there yet")
     return ClientCertificate(pair.certificate, pair.key)
 
@@ -114,16 +121,26 @@ def _measures(asked: Asked, probe: TlsProbe) -> tuple[Measure, ...]:
 
 
 def _held(asked: Asked, measure: Measure) -> Measurement | None:
-    """The measurement to show: the one in status while nothing new is to be said, else the latest."""
+    """The measurement to show: the one in status while nothing new is to be said, else the latest.
+
+    What lies ahead counts for nothing: the clock went back since, and how old it is nobody can tell. Nor does status
+    speak in place of a latest one of that kind, which is newer, whatever its time says.
+    """
     reading = asked.world.measurement(measure.name)
     latest = reading.value if isinstance(reading, Present) and reading.value.digest == measure.digest else None
     written = next((item for item in measurements_in(asked.status) if item.name == measure.name), None)
-    if written is None or written.digest != measure.digest:
-        return latest
+    if written is not None and (written.digest != measure.digest or _is_ahead(written, asked.now)):
+        written = None
     if latest is None:
         return written
-    fresh = asked.now < _half(written)
-    return written if latest.says_the_same_as(written) and fresh else max(latest, written, key=lambda item: item.time)
+    if _is_ahead(latest, asked.now):
+        return None
+    repeated = written is not None and latest.says_the_same_as(written) and asked.now < _half(written)
+    return written if repeated else latest
+
+
+def _is_ahead(item: Measurement, now: datetime) -> bool:
+    return item.time > now + SKEW
 
 
 def _half(item: Measurement) -> datetime:

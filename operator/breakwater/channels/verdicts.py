@@ -19,6 +19,10 @@ def encrypted(asked: Asked, trust: Part, server: Part | None, evidence: Proof) -
         return fault
     if server is not None and not server.condition.holds and server.found is None:
         return Condition("Encrypted", server.condition.status, server.condition.reason, server.condition.message)
+    for kind in (NegativeKind.PLAINTEXT, NegativeKind.OLD_VERSION):
+        tried = evidence.seen.get(kind.value)
+        if tried is not None and tried.result is Result.FAILS:
+            return false("Encrypted", tried.reason, tried.message)
     seen = evidence.seen.get(HANDSHAKE)
     if seen is None:
         return unknown("Encrypted", evidence.condition.reason, evidence.condition.message or "not measured")
@@ -65,6 +69,9 @@ def authenticated(asked: Asked, evidence: Proof) -> Condition:
         return unknown(
             "Authenticated", "NotMeasured", "whether clients without certificate are refused is not measured"
         )
+    if seen.result is Result.HOLDS and authentication.password is not None:
+        message = f"{seen.message} Whether the server demands the password too is not measured by this version."
+        return unknown("Authenticated", "PasswordNotMeasured", message)
     if seen.result is Result.HOLDS:
         return true("Authenticated", seen.reason, seen.message)
     build = false if seen.result is Result.FAILS else unknown

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from breakwater.channels.proof import measurement_status
+from breakwater.kernel.measurement import Measurement, Result
+from breakwater.kernel.plan import Plan
+from tests.unit.scenery import CHANNEL, CHANNEL_REF, CLIENT, GENERATED, NOW, plan, settled
+from tests.unit.worlds import MemoryWorld, condition, message
+
+MINUTE = timedelta(minutes=1)
+WEB: dict[str, Any] = {"protocol": "HTTPS", "endpoint": {"host": "db.bpm.svc", "port": 443}}
+GOOD = {"Handshake": "Verified", "Plaintext": "PlaintextRefused", "OldVersion": "OldVersionRefused"}
+
+
+def service(*ports: tuple[int, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "db", "namespace": "bpm"},
+        "spec": {"ports": [{"port": number, "name": name} for number, name in ports or ((443, "web"),)]},
+    }
+
+
+def endpoint_slice(addresses: Mapping[str, str], port: str = "web") -> dict[str, Any]:
+    endpoints = [
+        {"addresses": [address], "targetRef": {"kind": "Pod", "name": pod}} for pod, address in addresses.items()
+    ]
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "db-1", "namespace": "bpm", "labels": {"kubernetes.io/service-name": "db"}},
+        "endpoints": endpoints,
+        "ports": [{"name": port, "port": 8443}],
+    }
+
+
+def pod(name: str, address: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "bpm"},
+        "spec": spec,
+        "status": {"phase": "Running", "podIPs": [{"ip": address}]},
+    }
+
+
+def web(**spec: Any) -> MemoryWorld:
+    """A web server with one pod, everything made."""
+    made = settled(WEB | spec)
+    for manifest in (service(), endpoint_slice({"db-0": "10.1.0.1"}), pod("db-0", "10.1.0.1")):
+        made.put(manifest, by="somebody")
+    return made
+
+
+def measured(made: MemoryWorld, name: str, result: Result, at: datetime = NOW, reason: str = "") -> Measurement:
+    """As if it had been measured just so."""
+    measure = next(measure for measure in plan(made).measures if measure.name == name)
+    return Measurement(
+        name, measure.digest, at, at + measure.validity, result, reason or GOOD.get(name, "Any"), "Said."
+    )
+
+
+def found(made: MemoryWorld, *measurements: Measurement) -> Plan:
+    for measurement in measurements:
+        made.state(("measured", CHANNEL, measurement.name), measurement)
+    return plan(made)
+
+
+def all_good(made: MemoryWorld) -> list[Measurement]:
+    return [measured(made, measure.name, Result.HOLDS) for measure in plan(made).measures]
+
+
+def remember(made: MemoryWorld, measurement: Measurement) -> None:
+    """Write it into status, as a process before this one did."""
+    status = {"measurements": [measurement_status(measurement)]}
+    made.edit(
+        CHANNEL_REF, lambda manifest: manifest.update(status=manifest.get("status", {}) | status), by="breakwater"
+    )
+
+
+HOLDS, FAILS = Result.HOLDS, Result.FAILS
+# When status and the live measurement say it (None: there is none), what they say, and what Encrypted comes to.
+CLOCKS: dict[str, tuple[tuple[Result, timedelta] | None, tuple[Result, timedelta] | None, str]] = {
+    "the live one fails, status of a clock a day ahead holds": ((HOLDS, 1440 * MINUTE), (FAILS, 0 * MINUTE), "False"),
+    "the live one fails, status of a little ahead holds": ((HOLDS, MINUTE / 2), (FAILS, 0 * MINUTE), "False"),
+    "the live one fails, status is younger and holds": ((HOLDS, -MINUTE), (FAILS, -2 * MINUTE), "False"),
+    "the live one holds, status failed": ((FAILS, -MINUTE), (HOLDS, 0 * MINUTE), "True"),
+    "only status, and it lies ahead": ((HOLDS, 1440 * MINUTE), None, "Unknown"),
+    "only the live one, and it lies ahead": (None, (HOLDS, 1440 * MINUTE), "Unknown"),
+    "status holds, the live one fails and lies ahead": ((HOLDS, -MINUTE), (FAILS, 1440 * MINUTE), "Unknown"),
+    "both lie a little ahead": ((HOLDS, MINUTE / 2), (HOLDS, MINUTE / 2), "True"),
+    "only status": ((HOLDS, -MINUTE), None, "True"),
+}
+
+
+@pytest.mark.parametrize("sentence", CLOCKS)
+def test_after_a_clock_jump_only_what_was_measured_by_now_counts_and_the_live_word_wins(sentence: str) -> None:
+    written, live, status = CLOCKS[sentence]
+    made = web()
+    if written is not None:
+        remember(made, measured(made, "Handshake", written[0], NOW + written[1]))
+    seen = [measured(made, "Handshake", live[0], NOW + live[1])] if live else []
+    done = found(made, *seen)
+    assert condition(done, "Encrypted")[0] == status
+    assert done.due is not None
+
+
+@pytest.mark.parametrize("name", ["Plaintext", "OldVersion"])
+def test_what_must_be_refused_and_is_not_makes_a_channel_unencrypted(name: str) -> None:
+    made = web()
+    assert condition(found(made, *all_good(made)), "Encrypted") == ("True", "Verified")
+    assert condition(found(made, measured(made, name, FAILS, reason="Accepted")), "Encrypted") == ("False", "Accepted")
+
+
+@pytest.mark.parametrize(
+    ("authentication", "expected"),
+    [
+        (CLIENT, ("True", "AnonymousRefused")),
+        ({**CLIENT, **GENERATED}, ("Unknown", "PasswordNotMeasured")),
+        (GENERATED, ("Unknown", "NotMeasured")),
+    ],
+)
+def test_a_declared_password_that_nobody_tried_is_not_shown_as_holding(
+    authentication: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    made = web(authentication=authentication)
+    proven = [replace(item, reason="AnonymousRefused") for item in all_good(made)]
+    done = found(made, *proven)
+    assert condition(done, "Authenticated") == expected
+    assert ("assword" in message(done, "Authenticated")) == ("password" in authentication)

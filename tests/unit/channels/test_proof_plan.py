@@ -10,7 +10,21 @@ import pytest
 from breakwater.channels.proof import measurement_status
 from breakwater.kernel.measurement import Measurement, Result
 from breakwater.kernel.plan import Plan
-from tests.unit.scenery import CHANNEL, CHANNEL_REF, CLIENT, GENERATED, NOW, plan, settled
+from tests.unit.scenery import (
+    AUTHORITY_REF,
+    CHANNEL,
+    CHANNEL_REF,
+    CLIENT,
+    GENERATED,
+    NOW,
+    REFERENCE,
+    ROOT,
+    foreign_root,
+    plan,
+    settle,
+    settled,
+    world,
+)
 from tests.unit.worlds import MemoryWorld, condition, message
 
 MINUTE = timedelta(minutes=1)
@@ -109,6 +123,44 @@ def test_after_a_clock_jump_only_what_was_measured_by_now_counts_and_the_live_wo
     done = found(made, *seen)
     assert condition(done, "Encrypted")[0] == status
     assert done.due is not None
+
+
+@pytest.mark.parametrize("protocol", ["HTTPS", "PostgreSQL", "SMTP", "LDAP"])
+def test_an_issued_certificate_that_trust_does_not_cover_is_no_encryption_whatever_can_be_measured(
+    protocol: str,
+) -> None:
+    server = {"secretName": "db-tls", "authorityRef": REFERENCE, "dnsNames": ["db.bpm.svc"]}
+    trust = {"bundleRef": {"name": "theirs"}}
+    made = world({"protocol": protocol, "encryption": {"trust": trust, "serverCertificate": server}})
+    bundle = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "bpm"}}
+    made.put({**bundle, "data": {"ca.crt": foreign_root().certificate_pem.decode()}}, by="somebody")
+    done = settle(made)
+    assert condition(done, "Encrypted") == ("False", "UnknownIssuer")
+    assert "spec.encryption.serverCertificate.authorityRef" in message(done, "Encrypted")
+    assert "spec.encryption.trust" in message(done, "Encrypted")
+
+
+PARTS = {
+    "its authority is gone": (lambda made: made.drop(AUTHORITY_REF), "spec.encryption.serverCertificate.authorityRef"),
+    "its grant is withdrawn": (
+        lambda made: made.edit(AUTHORITY_REF, lambda manifest: manifest["spec"].update(usableFrom=[]), by="user"),
+        "spec.encryption.serverCertificate.dnsNames",
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", PARTS)
+def test_why_nothing_is_proven_is_said_by_the_certificates_own_part(sentence: str) -> None:
+    change, field = PARTS[sentence]
+    bundle = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "bpm"}}
+    server = {"secretName": "db-tls", "authorityRef": REFERENCE, "dnsNames": ["db.bpm.svc"]}
+    made = world(WEB | {"encryption": {"trust": {"bundleRef": {"name": "theirs"}}, "serverCertificate": server}})
+    made.put({**bundle, "data": {"ca.crt": made.data(ROOT)["tls.crt"].decode()}}, by="somebody")
+    settle(made)
+    change(made)
+    done = plan(made)
+    assert condition(done, "Proven")[1] != "CertificatePending"
+    assert field in message(done, "Proven")
 
 
 @pytest.mark.parametrize("name", ["Plaintext", "OldVersion"])

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from breakwater.channels.probes.ciphers import OPENSSL_NAMES
@@ -139,7 +140,7 @@ class TlsProbe:
             "protocol": self.protocol,
             "serverName": self.server_name.lower(),
             "port": self.port,
-            "trust": None if self.trust_pem is None else hashlib.sha256(self.trust_pem).hexdigest(),
+            "trust": None if self.trust_pem is None else digest_of(self.trust_pem),
             "minimumVersion": self.minimum_version,
             "cipherSuites": sorted(self.cipher_suites),
             "alpn": self.alpn,
@@ -166,6 +167,12 @@ class NegativeProbe:
     def digest(self) -> str:
         """As `TlsProbe.digest`, and different for each kind."""
         return _hash({"kind": self.kind, "of": self.probe.digest()})
+
+
+@lru_cache(maxsize=16)
+def digest_of(pem: bytes) -> str:
+    """SHA-256 of certificates. Kept for the moment: all probes of a channel ask for that of the same megabyte."""
+    return hashlib.sha256(pem).hexdigest()
 
 
 def is_dns_name(text: str) -> bool:

@@ -11,6 +11,7 @@ from breakwater.certificates.keypair import KeyPairView
 from breakwater.channels.encryption import CipherProfile, CipherSuite
 from breakwater.channels.part import Asked, Part
 from breakwater.channels.probes import NotMeasured, probe_for
+from breakwater.channels.probes.reasons import Reason
 from breakwater.channels.probes.request import ClientCertificate, NegativeKind, NegativeProbe, TlsProbe
 from breakwater.channels.target import NoDestination, destination
 from breakwater.channels.trusted import Trusted
@@ -18,10 +19,14 @@ from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.measurement import Measure, Measurement, Result
 from breakwater.kernel.reading import Manifest, Present
 from breakwater.kernel.time import from_rfc3339, to_rfc3339
+from breakwater.pki import CertificateFacts
 
 HANDSHAKE = "Handshake"
 SKEW = timedelta(minutes=1)
 """How far ahead a measurement's time may lie: clocks are corrected by little, all the time."""
+LONGEST_RELOAD = timedelta(minutes=20)
+"""From the notBefore of a new certificate until its server must show it. Up to 5 minutes of it are back-dating; kubelet
+takes two to write it into the pods, and a rolling restart some more. After that nobody is on the way to load it."""
 INTERMEDIATE = tuple(suite.value for suite in CipherSuite if "CBC" not in suite.value)
 
 
@@ -52,10 +57,7 @@ def proof(asked: Asked, trust: Part, server: Part | None, binding: Part | None) 
     held = [_held(asked, measure) for measure in wanted]
     valid = {item.name: item for item in held if item is not None and asked.now <= item.valid_until}
     status = tuple(measurement_status(item) for item in held if item is not None)
-    due = min(
-        _turn(item, asked.now) if item else asked.now + measure.interval
-        for item, measure in zip(held, wanted, strict=True)
-    )
+    due = min(_due(item, measure, asked.now) for item, measure in zip(held, wanted, strict=True))
     return Proof(wanted, _proven(wanted, valid), status, due, valid)
 
 
@@ -75,6 +77,7 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
     if isinstance(way, NoDestination):
         return unknown("Proven", way.reason, way.message)
     pair: KeyPairView | None = server.found if server else None
+    facts = pair.facts if pair else None
     probe = TlsProbe(
         protocol=spec.protocol.value,
         server_name=spec.endpoint.verified_name,
@@ -84,9 +87,18 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
         minimum_version=spec.encryption.minimum_version,
         cipher_suites=_suites(asked),
         client_certificate=client,
-        expected_fingerprint=pair.facts.fingerprint if pair and pair.facts else None,
+        expected_fingerprint=facts.fingerprint if facts else None,
+        reload_until=_reload_until(facts, asked.now),
     )
     return _measures(asked, probe)
+
+
+def _reload_until(facts: CertificateFacts | None, now: datetime) -> datetime | None:
+    """The end of the time to reload, None once it is over. Of a short life it is a fifth, back-dating included."""
+    if facts is None:
+        return None
+    end = facts.not_before + min(LONGEST_RELOAD, (facts.not_after - facts.not_before) / 5)
+    return end if now < end else None
 
 
 def _suites(asked: Asked) -> tuple[str, ...]:
@@ -145,6 +157,15 @@ def _is_ahead(item: Measurement, now: datetime) -> bool:
 
 def _half(item: Measurement) -> datetime:
     return item.time + (item.valid_until - item.time) / 2
+
+
+def _due(item: Measurement | None, measure: Measure, now: datetime) -> datetime:
+    if item is None:
+        return now + measure.interval
+    turn = _turn(item, now)
+    # Then the question is put anew at once: without time to reload it is another one.
+    end = measure.probe.reload_until if item.reason == Reason.RELOAD_PENDING else None
+    return min(turn, end) if end else turn
 
 
 def _turn(item: Measurement, now: datetime) -> datetime:

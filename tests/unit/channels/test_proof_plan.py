@@ -64,9 +64,9 @@ def pod(name: str, address: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-def web(**spec: Any) -> MemoryWorld:
+def web(authority: dict[str, Any] | None = None, **spec: Any) -> MemoryWorld:
     """A web server with one pod, everything made."""
-    made = settled(WEB | spec)
+    made = settled(WEB | spec, authority)
     for manifest in (service(), endpoint_slice({"db-0": "10.1.0.1"}), pod("db-0", "10.1.0.1")):
         made.put(manifest, by="somebody")
     return made
@@ -186,3 +186,33 @@ def test_a_declared_password_that_nobody_tried_is_not_shown_as_holding(
     done = found(made, *proven)
     assert condition(done, "Authenticated") == expected
     assert ("assword" in message(done, "Authenticated")) == ("password" in authentication)
+
+
+# Lifetime of the server's certificate, minutes since its issue, and minutes from then until when the server may reload.
+RELOADS: list[tuple[str, float, float | None]] = [
+    ("2160h", 0, 15),
+    ("2160h", 14, 15),
+    ("2160h", 15, None),
+    ("10h", 0, 15),
+    ("1h", 0, 8),
+    ("1h", 9, None),
+]
+
+
+@pytest.mark.parametrize(("lifetime", "age", "until"), RELOADS)
+def test_a_new_certificate_may_be_missing_at_the_server_for_a_while_and_no_longer(
+    lifetime: str, age: float, until: float | None
+) -> None:
+    made = web(authority={"leafLifetime": {"default": lifetime}})
+    handshake = next(measure for measure in plan(made, NOW + age * MINUTE).measures if measure.name == "Handshake")
+    assert handshake.probe.expected_fingerprint
+    assert handshake.probe.reload_until == (NOW + until * MINUTE if until else None)
+
+
+def test_when_the_time_to_reload_is_over_the_server_is_asked_again_at_once() -> None:
+    made = web()
+    done = found(made, *all_good(made), measured(made, "Handshake", Result.UNKNOWN, reason="ReloadPending"))
+    assert condition(done, "Encrypted") == ("Unknown", "ReloadPending")
+    assert done.due == NOW + 15 * MINUTE
+    before, after = done.measures, plan(made, NOW + 15 * MINUTE).measures
+    assert (before[0] != after[0], before[0].digest == after[0].digest) == (True, True)

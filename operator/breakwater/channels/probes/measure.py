@@ -30,7 +30,7 @@ async def measure(request: TlsProbe | NegativeProbe, context: AddressContext, no
     Args:
         request: what to measure.
         context: what the operator knows about its surroundings, for the address policy.
-        now: aware; tells an expired leaf from an expired chain.
+        now: aware; tells an expired leaf from an expired chain, and a late reload from a pending one.
     """
     probe = request.probe if isinstance(request, NegativeProbe) else request
     deadline = asyncio.get_running_loop().time() + probe.timeout
@@ -100,7 +100,7 @@ async def _try(
     attempt = Attempt(request, address, request.timeout * share)
     try:
         async with asyncio.timeout_at(deadline):
-            return await verify(attempt)
+            return await verify(attempt, now)
     except TimeoutError:
         return attempt.conclude(Reason.TIMED_OUT)
     except ProbeFailed as failure:

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -91,6 +92,8 @@ class TlsProbe:
         alpn: offered in this order.
         timeout: seconds for everything together.
         expected_fingerprint: SHA-256 of the leaf that the server ought to show by now, lower-case hex.
+        reload_until: until when another verified leaf does not fail, because the expected one is so young that kubelet
+            and server may not have taken it up.
     """
 
     protocol: str
@@ -104,6 +107,7 @@ class TlsProbe:
     alpn: tuple[str, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
     expected_fingerprint: str | None = None
+    reload_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if not (is_dns_name(self.server_name) or is_ip(self.server_name)):
@@ -129,7 +133,7 @@ class TlsProbe:
         """Name the question: two probes that ask the same have the same digest, in every process and release.
 
         Free of secrets (certificates enter by hash, keys not at all), of time limits, and of the addresses of single
-        pods: those may change without a change of what is asked.
+        pods: those may change without a change of what is asked. The time to reload follows from the expected leaf.
         """
         return _hash(self._meaning())
 

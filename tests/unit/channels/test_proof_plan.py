@@ -10,6 +10,7 @@ import pytest
 from breakwater.channels.proof import measurement_status
 from breakwater.kernel.measurement import Measurement, Result
 from breakwater.kernel.plan import Plan
+from breakwater.kernel.references import POD, Ref
 from tests.unit.scenery import (
     AUTHORITY_REF,
     CHANNEL,
@@ -216,3 +217,45 @@ def test_when_the_time_to_reload_is_over_the_server_is_asked_again_at_once() -> 
     assert done.due == NOW + 15 * MINUTE
     before, after = done.measures, plan(made, NOW + 15 * MINUTE).measures
     assert (before[0] != after[0], before[0].digest == after[0].digest) == (True, True)
+
+
+HIDDEN = Ref(POD, "bpm", "db-1")
+
+
+def _target(made: MemoryWorld) -> Any:
+    return next(measure.probe.target for measure in plan(made).measures)
+
+
+def test_a_server_of_many_pods_is_measured_in_part_and_the_number_of_all_is_known() -> None:
+    made = web()
+    pods = {f"db-{number}": f"10.1.1.{number}" for number in range(40)}
+    for name, address in pods.items():
+        made.put(pod(name, address), by="somebody")
+    made.put(endpoint_slice(pods), by="somebody")
+    assert (len(_target(made).ips), _target(made).total) == (16, 40)
+
+
+# What stands behind the Service, and what Proven says of it.
+NOWHERE: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "no slice has an endpoint": ([endpoint_slice({})], "has no ready pods in namespace bpm; start them"),
+    "the pod is on the network of its node": ([pod("db-0", "10.1.0.1", hostNetwork=True)], "hostNetwork"),
+    "the slice lacks the port": ([endpoint_slice({"db-0": "10.1.0.1"}, port="other")], "targetPort"),
+}
+
+
+@pytest.mark.parametrize("sentence", NOWHERE)
+def test_why_there_is_nothing_to_connect_to_is_said_with_its_own_remedy(sentence: str) -> None:
+    manifests, cause = NOWHERE[sentence]
+    made = web()
+    for manifest in manifests:
+        made.put(manifest, by="somebody")
+    done = plan(made)
+    assert condition(done, "Proven") == ("Unknown", "NoEndpoints")
+    assert cause in message(done, "Proven")
+
+
+def test_pods_that_nobody_may_read_are_not_taken_for_pods_that_are_not_ready() -> None:
+    made = web()
+    made.put(endpoint_slice({"db-0": "10.1.0.1", "db-1": "10.1.0.2"}), by="somebody")
+    made.obscure(HIDDEN, "Forbidden")
+    assert condition(plan(made), "Proven") == ("Unknown", "Forbidden")

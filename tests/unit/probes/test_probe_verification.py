@@ -377,3 +377,13 @@ async def test_every_endpoint_of_a_service_must_hold(authority: Authority, run: 
         result = await run(port=server.port, target=Addresses(("127.0.0.1", "127.0.0.9")))
     assert (result.result, result.reason) == (Result.UNKNOWN, Reason.CONNECT_FAILED)
     assert (result.facts["address"], result.facts["addresses"]) == ("127.0.0.9", "2")
+
+
+@pytest.mark.parametrize(("total", "said"), [(0, None), (1, None), (40, "1 of 40")])
+async def test_a_result_that_speaks_for_a_part_of_the_endpoints_says_of_how_many(
+    authority: Authority, run: Run, total: int, said: str | None
+) -> None:
+    async with tls_server(server_context(authority.issue(NAME))) as server:
+        result = await run(port=server.port, target=Addresses(("127.0.0.1",), "web.bpm.svc", total))
+    assert result.facts.get("addresses") == said
+    assert ("1 of 40 addresses" in result.message) == (said is not None)

@@ -38,10 +38,12 @@ class Addresses:
     Attributes:
         ips: at most 16; a pod that comes or goes does not change what the measurement means.
         endpoint: what they are the addresses of, as the channel names it (`endpoint.host`).
+        total: how many there are of them; the rest is not measured, and the result says so.
     """
 
     ips: tuple[str, ...]
     endpoint: str = ""
+    total: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.ips) <= MOST_ADDRESSES:

@@ -10,9 +10,10 @@ from typing import Any
 from breakwater.certificates.keypair import KeyPairView
 from breakwater.channels.encryption import CipherProfile, CipherSuite
 from breakwater.channels.part import Asked, Part
-from breakwater.channels.probes import NotMeasured, probe_for
+from breakwater.channels.probes import NotMeasured, https, probe_for
 from breakwater.channels.probes.reasons import Reason
 from breakwater.channels.probes.request import ClientCertificate, NegativeKind, NegativeProbe, TlsProbe
+from breakwater.channels.protocols import Protocol
 from breakwater.channels.target import NoDestination, destination
 from breakwater.channels.trusted import Trusted
 from breakwater.kernel.condition import Condition, false, true, unknown
@@ -87,6 +88,7 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
         minimum_version=spec.encryption.minimum_version,
         cipher_suites=_suites(asked),
         client_certificate=client,
+        alpn=https.OFFER if spec.protocol is Protocol.HTTPS else (),
         expected_fingerprint=facts.fingerprint if facts else None,
         reload_until=_reload_until(facts, asked.now),
     )

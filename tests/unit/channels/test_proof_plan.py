@@ -259,3 +259,8 @@ def test_pods_that_nobody_may_read_are_not_taken_for_pods_that_are_not_ready() -
     made.put(endpoint_slice({"db-0": "10.1.0.1", "db-1": "10.1.0.2"}), by="somebody")
     made.obscure(HIDDEN, "Forbidden")
     assert condition(plan(made), "Proven") == ("Unknown", "Forbidden")
+
+
+@pytest.mark.parametrize(("protocol", "offered"), [("HTTPS", ("h2", "http/1.1")), ("TLS", ())])
+def test_a_web_server_is_offered_what_clients_of_the_web_offer(protocol: str, offered: tuple[str, ...]) -> None:
+    assert plan(web(protocol=protocol)).measures[0].probe.alpn == offered

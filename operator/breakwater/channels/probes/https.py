@@ -10,7 +10,10 @@ import re
 
 MOST_ANSWER = 8 * 1024
 END_OF_HEADERS = b"\r\n\r\n"
+OFFER = ("h2", "http/1.1")
+"""What clients of the web offer."""
 ALPN = ("http/1.1",)
+"""What is offered where a request of ours may follow."""
 
 # 495 and 496 are nginx's own for a bad and a missing client certificate.
 CERTIFICATE_REJECTED = frozenset({400, 495, 496})

@@ -52,6 +52,9 @@ class Echo(Writer):
     def __init__(self, versions: itertools.count[int]) -> None:
         self._versions = versions
 
+    async def read(self, ref: Ref) -> None:
+        """Nothing stands anywhere that was not written here."""
+
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:  # noqa: ARG002 - as it is asked
         return stored(manifest, next(self._versions), "Update")
 

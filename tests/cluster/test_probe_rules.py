@@ -35,6 +35,7 @@ class Place(NamedTuple):
 
 
 NO_ENDPOINTS = "has no ready pods in namespace home; start them"
+HOST_NETWORK = "use the network of their node (hostNetwork)"
 PLACES: dict[str, Place] = {
     "loopback": Place("127.0.0.1", FOREIGN, LOOPBACK),
     "loopback-elsewhere": Place("127.8.9.1", FOREIGN, LOOPBACK),
@@ -63,7 +64,7 @@ PLACES: dict[str, Place] = {
     "slice-of-others-pod": Place("slice-of-others-pod", NO_ENDPOINTS, NO_ENDPOINTS, "NoEndpoints"),
     "slice-of-ended-pod": Place("slice-of-ended-pod", NO_ENDPOINTS, NO_ENDPOINTS, "NoEndpoints"),
     "slice-of-failed-pod": Place("slice-of-failed-pod", NO_ENDPOINTS, NO_ENDPOINTS, "NoEndpoints"),
-    "slice-of-host-pod": Place("slice-of-host-pod", NO_ENDPOINTS, NO_ENDPOINTS, "NoEndpoints"),
+    "slice-of-host-pod": Place("slice-of-host-pod", HOST_NETWORK, HOST_NETWORK, "NoEndpoints"),
     # What is proven to be a pod of the namespace is followed, and then judged like anything else.
     "slice-of-pod-on-node-address": Place("slice-of-pod-on-node-address", NODE, NODE),
 }

@@ -202,6 +202,17 @@ http {{
   server {{ listen 127.0.0.1:{web} ssl http2; ssl_protocols TLSv1.2 TLSv1.3; return 204; }}
   server {{ listen 127.0.0.1:{mutual} ssl; ssl_verify_client on; return 204; }}
   server {{ listen 127.0.0.1:{asking} ssl; ssl_verify_client optional; return 204; }}
+  server {{ listen 127.0.0.1:{forbidding} ssl; ssl_verify_client optional; return 403; }}
+  server {{
+    listen 127.0.0.1:{choosing} ssl; ssl_verify_client optional;
+    if ($ssl_client_verify != SUCCESS) {{ return 403; }}
+    return 204;
+  }}
+  server {{
+    listen 127.0.0.1:{dropping} ssl; ssl_verify_client optional;
+    if ($ssl_client_verify != SUCCESS) {{ return 444; }}
+    return 204;
+  }}
   server {{ listen 127.0.0.1:{old} ssl; ssl_protocols TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0; return 204; }}
   server {{ listen 127.0.0.1:{turning} ssl; error_page 497 301 =301 https://$host$request_uri; return 204; }}
   server {{ listen 127.0.0.1:{plain}; return 204; }}
@@ -212,7 +223,7 @@ http {{
 @pytest.fixture(scope="module")
 def nginx(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     folder = tmp_path_factory.mktemp("nginx")
-    ports = free_ports("web", "mutual", "asking", "old", "turning", "plain")
+    ports = free_ports("web", "mutual", "asking", "forbidding", "choosing", "dropping", "old", "turning", "plain")
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, keys=keys.folder, **ports))
     process = subprocess.Popen(["nginx", "-p", folder, "-c", config], stderr=subprocess.PIPE)
@@ -270,5 +281,9 @@ async def test_nginx_judges_client_certificates_only_after_the_handshake(keys: K
     assert await https("mutual", client=keys.client) is Reason.VERIFIED
     assert await https("mutual", client=Authority().client()) is Reason.CLIENT_CERTIFICATE_REJECTED
     assert await https("mutual", ANONYMOUS, keys.client) is Reason.ANONYMOUS_REFUSED
+    assert await https("mutual", ANONYMOUS) is Reason.REFUSAL_UNPROVEN
     assert await https("asking", ANONYMOUS, keys.client) is Reason.ANONYMOUS_ACCEPTED
+    assert await https("forbidding", ANONYMOUS, keys.client) is Reason.REFUSAL_UNPROVEN
+    assert await https("choosing", ANONYMOUS, keys.client) is Reason.ANONYMOUS_REFUSED
+    assert await https("dropping", ANONYMOUS, keys.client) is Reason.ANONYMOUS_REFUSED
     assert await https("web", ANONYMOUS, keys.client) is Reason.ANONYMOUS_ACCEPTED

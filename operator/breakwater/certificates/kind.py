@@ -259,7 +259,7 @@ class CertificateAuthoritySpec(Model):
     mode: Mode = Mode.ENFORCE
     """Observe: measured, judged and planned, nothing written but status."""
     suspend: Flag = False
-    """Status goes on, nothing else is written."""
+    """Status goes on, nothing else is written for the authority itself. Channels still get certificates from it."""
     source: Source
     """Where key and certificate come from: exactly one member. It cannot change to another member."""
     algorithm: Algorithm = Algorithm.ECDSA_P256

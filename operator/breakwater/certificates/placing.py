@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakwater.certificates import trust
-from breakwater.certificates.authority import bundle_of
-from breakwater.certificates.keypair import KeyPairView
+from breakwater.certificates.authority import Signer
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.ownership import MARK
@@ -17,7 +16,6 @@ from breakwater.kernel.reading import Present, Projection, Unknown
 from breakwater.kernel.references import NAMESPACE, Subject
 from breakwater.kernel.settings import Mode
 from breakwater.kernel.world import World
-from breakwater.pki import bundle_digest
 
 MOST_FAILING_SHOWN = 32
 ALIVE: Projection[bool] = Projection("alive", lambda manifest: "deletionTimestamp" not in manifest["metadata"])
@@ -42,9 +40,9 @@ class Placing:
     status: Mapping[str, Any] | None = None
 
 
-def placing(name: str, spec: CertificateAuthoritySpec, pair: KeyPairView | None, world: World) -> Placing:
+def placing(name: str, spec: CertificateAuthoritySpec, signer: Signer | None, world: World) -> Placing:
     """Compare what the authority's trust selects with where its present bundle lies."""
-    if spec.trust is None or pair is None:
+    if spec.trust is None or signer is None:
         return Placing(true("Trusted", "NothingSelected"))
     places, gap = _places(name, spec, world)
     mentions = dict.fromkeys(trust.subject_of(name, place) for place in places)
@@ -53,8 +51,7 @@ def placing(name: str, spec: CertificateAuthoritySpec, pair: KeyPairView | None,
     if gap is not None:
         nobody_knows = unknown("TrustPlaced", gap.reason, gap.message)
         return Placing(unknown("Trusted", gap.reason, gap.message), nobody_knows, mentions=mentions)
-    digest = bundle_digest(bundle_of(pair))
-    where = {ref for ref, found in lying.value if found == digest} if isinstance(lying, Present) else set()
+    where = {ref for ref, found in lying.value if found == signer.digest} if isinstance(lying, Present) else set()
     behind = sorted(mention for mention in mentions if trust.target_of(mention) not in where)
     failing = _failing(behind, world)
     status: dict[str, Any] = {

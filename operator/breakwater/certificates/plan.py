@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from breakwater.certificates import trust
-from breakwater.certificates.authority import DECLARED, as_root, authority_fault, reference, root_secret
+from breakwater.certificates.authority import (
+    DECLARED,
+    MADE_SIGNER,
+    Authority,
+    Foreign,
+    Signer,
+    Unfit,
+    brought_signer,
+    reference,
+    root_secret,
+    unsupported,
+)
 from breakwater.certificates.following import UNTIL_THEN, missing_schedule
 from breakwater.certificates.keypair import KEY_PAIR, LEAVES, TLS_SECRET, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
@@ -43,11 +54,11 @@ ROOT = "root"
 
 @dataclass(frozen=True, slots=True)
 class _Root:
-    """The authority's own key pair, as found: what to do, what to say, and the pair when it can sign."""
+    """The authority's own key pair, as found: what to do, what to say, and the signer when there is one."""
 
     condition: Condition
     actions: tuple[Action, ...] = ()
-    pair: KeyPairView | None = None
+    signer: Signer | None = None
     secret: Ref | None = None
     stalled: bool = False
     accepted: Condition | None = None
@@ -64,22 +75,15 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     spec = declared.value.spec
     if spec is None:
         return _report(declared.value, now, [false("Accepted", "InvalidSpec", declared.value.fault)])
-    refusal = _unsupported(spec)
-    if refusal is not None:
-        return _report(declared.value, now, [refusal])
+    if declared.value.deleting:
+        message = "it is being deleted: nothing is made for it, and nobody gets certificates from it"
+        return _report(declared.value, now, [false("Accepted", "Deleting", message)])
+    refusal = unsupported(spec)
+    if refusal:
+        return _report(declared.value, now, [false("Accepted", "NotSupported", refusal)])
     root = _brought(spec, world) if spec.source.secret_ref else _self_managed(subject, spec, declared.value, world)
-    placed = placing(subject.name, spec, root.pair, world)
-    return _finish(declared.value, spec, root, placed, world, now)
-
-
-def _unsupported(spec: CertificateAuthoritySpec) -> Condition | None:
-    for member, given in (("csr", spec.source.csr), ("certManager", spec.source.cert_manager)):
-        if given is not None:
-            message = f"spec.source.{member} is not served by this version; use spec.source.selfManaged or secretRef"
-            return false("Accepted", "NotSupported", message)
-    if spec.rotation is not None:
-        return false("Accepted", "NotSupported", "spec.rotation is not served by this version; remove it")
-    return None
+    placed = placing(subject.name, spec, root.signer, world)
+    return _finish(declared.value, spec, _in_time(subject.name, spec, root, now), placed, world, now)
 
 
 # --- the root ---------------------------------------------------------------------------------------------------
@@ -97,17 +101,24 @@ def _self_managed(subject: Subject, spec: CertificateAuthoritySpec, declared: De
         )
     if isinstance(held, Free):
         return _missing(subject, spec, declared, world, secret)
-    pair = as_root(held.entry.project(KEY_PAIR))
-    fault = authority_fault(pair)
-    if fault:
+    signer = held.entry.project(MADE_SIGNER)
+    if isinstance(signer, Unfit):
         message = (
-            f"Secret {secret.namespace}/{secret.name} is damaged: {fault}. Restore it from a backup; "
+            f"Secret {secret.namespace}/{secret.name} is damaged: {signer.fault}. Restore it from a backup; "
             "Breakwater does not replace a root that clients may trust"
         )
         return _Root(false("Ready", "RootDamaged", message), secret=secret, stalled=True)
-    repair = _repair(subject, held, pair, declared)
+    repair = _repair(subject, held, signer.pair, declared)
     failure = world.failure(ROOT) if repair else None
-    return _Root(_pending(failure) if failure else true("Ready", "RootReady"), repair, pair, secret)
+    return _Root(_pending(failure) if failure else true("Ready", "RootReady"), repair, signer, secret)
+
+
+def _in_time(name: str, spec: CertificateAuthoritySpec, root: _Root, now: datetime) -> _Root:
+    """A root that holds, as time lets it be."""
+    late = Authority(name, spec, root.signer).untimely(now) if root.signer and root.condition.holds else None
+    if late is None:
+        return root
+    return replace(root, condition=false("Ready", late.reason, late.message))
 
 
 def _missing(
@@ -215,20 +226,26 @@ def root_of(held: Ours) -> Ref:
 def _brought(spec: CertificateAuthoritySpec, world: World) -> _Root:
     name = spec.source.secret_ref.name if spec.source.secret_ref else ""
     secret = Ref(SECRET, world.settings.namespace, name)
-    reading = world.get(secret, KEY_PAIR)
-    if isinstance(reading, Unknown):
-        return _Root(unknown("Ready", reading.reason, reading.message), secret=secret)
-    if isinstance(reading, Absent):
+    signer = brought_signer(world, name)
+    if isinstance(signer, Unknown):
+        return _Root(unknown("Ready", signer.reason, signer.message), secret=secret)
+    if isinstance(signer, Foreign):
+        message = (
+            f"spec.source.secretRef.name: Secret {secret.namespace}/{name} was made by Breakwater for something else; "
+            "name a Secret that you brought"
+        )
+        refusal = false("Accepted", "SecretNotBrought", message)
+        return _Root(replace(refusal, type="Ready"), secret=secret, accepted=refusal)
+    if isinstance(signer, Absent):
         message = (
             f"spec.source.secretRef.name: Secret {name} does not exist in namespace {secret.namespace}; "
             "create it with tls.crt and tls.key"
         )
         return _Root(false("Ready", "SecretNotFound", message), secret=secret)
-    fault = authority_fault(reading.value)
-    if fault:
-        message = f"spec.source.secretRef.name: Secret {secret.namespace}/{name}: {fault}"
+    if isinstance(signer, Unfit):
+        message = f"spec.source.secretRef.name: Secret {secret.namespace}/{name}: {signer.fault}"
         return _Root(false("Ready", "SecretInvalid", message), secret=secret)
-    return _Root(true("Ready", "RootReady"), pair=reading.value, secret=secret)
+    return _Root(true("Ready", "RootReady"), signer=signer, secret=secret)
 
 
 # --- status -----------------------------------------------------------------------------------------------------
@@ -237,7 +254,13 @@ def _brought(spec: CertificateAuthoritySpec, world: World) -> _Root:
 def _finish(
     declared: Declared[Any], spec: CertificateAuthoritySpec, root: _Root, placed: Placing, world: World, now: datetime
 ) -> Plan:
-    wanted = Plan(actions=root.actions, mentions=placed.mentions, mode=spec.mode, suspended=spec.suspend)
+    wanted = Plan(
+        actions=root.actions,
+        due=root.signer.validity.next_turn(now) if root.signer else None,
+        mentions=placed.mentions,
+        mode=spec.mode,
+        suspended=spec.suspend,
+    )
     missing = missing_schedule(world, world.settings.namespace, spec.rotation_schedule_ref)
     ready = held_back(wanted, world, "") or _ready(root, placed, missing)
     conditions = [root.accepted or placed.accepted or true("Accepted", "Accepted"), ready]
@@ -259,14 +282,15 @@ def _ready(root: _Root, placed: Placing, missing: str) -> Condition:
 
 
 def _root_status(declared: Declared[Any], root: _Root) -> dict[str, Any]:
-    facts = root.pair.facts if root.pair else None
+    pair = root.signer.pair if root.signer else None
+    facts = pair.facts if pair else None
     status: dict[str, Any] = {}
-    if facts and root.pair:
+    if facts and pair:
         status = {
             "fingerprint": facts.fingerprint,
             "notBefore": to_rfc3339(facts.not_before),
             "notAfter": to_rfc3339(facts.not_after),
-            "generation": max(1, root.pair.generation),
+            "generation": max(1, pair.generation),
         }
     elif declared.status.get("fingerprint"):
         # The only trace of a root whose Secret is gone: losing it would allow a fresh one.

@@ -6,7 +6,7 @@ It exists as soon as there is something to hand over: a login, a client certific
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import Unusable
@@ -17,21 +17,22 @@ from breakwater.channels.leaf import (
     Renewal,
     Wanted,
     certificate_status,
-    due_at,
+    in_time,
     keys_so_far,
+    next_due,
     renewal_of,
     wanted_by,
 )
-from breakwater.channels.login import Login
+from breakwater.channels.login import GENERATED, Login
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.protocols import Protocol, Security
 from breakwater.channels.trusted import Trusted
 from breakwater.channels.written import Marks, Target, marks_differ, secret_action
 from breakwater.kernel.apply import owned_data_keys
 from breakwater.kernel.condition import Status
-from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE, Claim, Ours, Taken, claim
+from breakwater.kernel.ownership import AUTHORITY, GENERATION, LOGIN_ORIGIN, USE, Claim, Ours, Taken, claim
 from breakwater.kernel.reading import Manifest, Projection, Unknown
-from breakwater.kernel.recipe import Aliased, Joined, Known, Recipe
+from breakwater.kernel.recipe import Aliased, Joined, Known, Recipe, Without
 from breakwater.kernel.sealed import Sealed
 from breakwater.pki import LeafRequest, Usage
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
@@ -50,6 +51,22 @@ SCHEMES = {
     (Protocol.MYSQL, Security.START_TLS): "mysql",
     (Protocol.LDAP, Security.IMPLICIT): "ldaps",
     (Protocol.LDAP, Security.START_TLS): "ldap",
+}
+
+_NO_LOGIN = "spec.authentication.password is not set; set it, or remove the name"
+_NO_CERTIFICATE = "spec.authentication.clientCertificate is not set; set it, or remove the name"
+_OF_CERTIFICATE = {
+    BindingEntry.CERTIFICATES,
+    BindingEntry.PRIVATE_KEY,
+    BindingEntry.TLS_CRT,
+    BindingEntry.TLS_KEY,
+}
+_WHY_ABSENT = {
+    BindingEntry.URI: "there is no URI for protocol {protocol} in common use; build it from host and port",
+    BindingEntry.USERNAME: _NO_LOGIN,
+    BindingEntry.PASSWORD: _NO_LOGIN,
+    BindingEntry.CA_CRT: "spec.encryption.trust is the system's; name an authority or a bundle, or remove the name",
+    **dict.fromkeys(_OF_CERTIFICATE, _NO_CERTIFICATE),
 }
 
 Entries = dict[str, bytes | Sealed]
@@ -96,6 +113,9 @@ def binding_part(asked: Asked, held: Claim | None, login: Part | None, trust: Pa
         return refused(
             NAME, "NameTaken", f"{field}: Secret {name} belongs to {held.by}; set spec.output.secretName to a free name"
         )
+    absent = _absent(asked)
+    if absent:
+        return refused(NAME, "EntryAbsent", absent)
     for needed in (trust, login):
         if needed is not None and needed.found is None:
             cause = needed.condition
@@ -136,13 +156,35 @@ def _aliases(asked: Asked) -> tuple[tuple[str, str], ...]:
     return (*STANDARD_ALIASES, *own)
 
 
+def _absent(asked: Asked) -> str:
+    """An own name for an entry that this binding will never have: a pod that reads it would not start."""
+    spec, authentication = asked.spec, asked.spec.authentication
+    absent: set[BindingEntry] = set()
+    if (spec.protocol, spec.security) not in SCHEMES:
+        absent |= {BindingEntry.URI}
+    if spec.encryption.trust.system:
+        absent |= {BindingEntry.CA_CRT}
+    if authentication is None or authentication.password is None:
+        absent |= {BindingEntry.USERNAME, BindingEntry.PASSWORD}
+    if authentication is None or authentication.client_certificate is None:
+        absent |= _OF_CERTIFICATE
+    for name, entry in sorted(spec.output.keys.items()):
+        if entry in absent:
+            why = _WHY_ABSENT[entry].format(protocol=spec.protocol.value)
+            return f"spec.output.keys.{name}: this channel's binding has no entry {entry.value}: {why}"
+    return ""
+
+
 def _secret_type(asked: Asked) -> str:
     return f"servicebinding.io/{asked.spec.protocol.value.lower()}"
 
 
 def _plain(asked: Asked, target: Target, entries: Entries) -> Part:
     recipe = Aliased(Known.of(entries), _aliases(asked))
-    return _kept_or_written(asked, target, recipe, asked.marks(), None)
+    labels, annotations = _common_marks(asked)
+    # With these left on it, the Secret would count as a certificate that still needs its authority's root.
+    gone = dict.fromkeys((AUTHORITY, USE, GENERATION))
+    return _kept_or_written(asked, target, recipe, (labels, {**annotations, **gone}), None)
 
 
 def _with_certificate(asked: Asked, target: Target, entries: Entries, certificate: ClientCertificate) -> Part:
@@ -175,9 +217,14 @@ def _with_certificate(asked: Asked, target: Target, entries: Entries, certificat
 def _issue(
     asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: KeyPairView | None, renewal: Renewal
 ) -> Part:
+    due = next_due(pair.facts if pair else None, wanted, asked.now)
+    late = wanted.authority.untimely(asked.now)
+    if late is not None:
+        message = f"spec.authentication.clientCertificate.authorityRef: {late.message}"
+        return waiting(NAME, late.reason, message, due=due)
     generation = keys_so_far(Usage.CLIENT, pair, asked.status) + 1
-    # The channel's own trust wins over that of the client certificate's authority: it is for verifying the server.
-    recipe = Aliased(Joined((wanted.recipe(), Known.of({TRUST: b""} | entries))), _aliases(asked))
+    # What is trusted is the channel's affair: it is for verifying the server, whoever issues for the client.
+    recipe = Aliased(Joined((Without(wanted.recipe(), frozenset({TRUST})), Known.of(entries))), _aliases(asked))
     action = secret_action(
         ID,
         target,
@@ -188,18 +235,18 @@ def _issue(
         message=f"client certificate, generation {generation}: {renewal.message}",
         notable=renewal.damage,
     )
-    return pending(NAME, action, asked.world.failure(ID), status={"binding": {"name": target.ref.name}})
+    return pending(NAME, action, asked.world.failure(ID), due=due, status={"binding": {"name": target.ref.name}})
 
 
 def _keep(asked: Asked, target: Target, entries: Entries, wanted: Wanted, pair: KeyPairView | None) -> Part:
     if pair is None or pair.key is None or pair.facts is None:
         raise ValueError("a pair without fault has both halves")
-    whole = {TRUST: b""} | entries | {CERTIFICATE: pair.certificate, PRIVATE_KEY: pair.key}
+    whole = entries | {CERTIFICATE: wanted.chain(pair), PRIVATE_KEY: pair.key}
     recipe = Aliased(Known.of(whole), _aliases(asked))
     generation = max(1, keys_so_far(Usage.CLIENT, pair, asked.status))
     part = _kept_or_written(asked, target, recipe, _marks(asked, wanted, generation), pair)
     status = {**part.status, "certificates": [certificate_status(Usage.CLIENT, pair, target.ref.name, wanted)]}
-    return Part(part.condition, actions=part.actions, due=due_at(pair.facts, wanted), status=status, found=pair)
+    return in_time(replace(part, status=status, found=pair), pair.facts, wanted, asked.now)
 
 
 def _kept_or_written(asked: Asked, target: Target, recipe: Recipe, marks: Marks, found: KeyPairView | None) -> Part:
@@ -233,6 +280,13 @@ def _sealed(value: bytes | Sealed) -> Sealed:
 
 
 def _marks(asked: Asked, wanted: Wanted, generation: int) -> Marks:
-    labels, annotations = asked.marks()
+    labels, annotations = _common_marks(asked)
     own = {AUTHORITY: wanted.authority.name, USE: Usage.CLIENT.value, GENERATION: str(generation)}
-    return labels, annotations | own
+    return labels, {**annotations, **own}
+
+
+def _common_marks(asked: Asked) -> Marks:
+    labels, annotations = asked.marks()
+    password = asked.spec.authentication.password if asked.spec.authentication else None
+    generated = password is not None and password.generate is not None
+    return labels, {**annotations, LOGIN_ORIGIN: GENERATED if generated else None}

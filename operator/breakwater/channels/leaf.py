@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +11,17 @@ from breakwater.certificates.authority import Authority
 from breakwater.certificates.due import Due, renewal_due
 from breakwater.certificates.following import Followed, followed
 from breakwater.certificates.keypair import KeyPairView
-from breakwater.channels.part import Asked
-from breakwater.kernel.time import to_rfc3339
-from breakwater.pki import CertificateFacts, IssueCertificate, LeafRequest, Usage
+from breakwater.channels.part import Asked, Part
+from breakwater.kernel.condition import false
+from breakwater.kernel.time import earliest, to_rfc3339
+from breakwater.pki import (
+    CertificateFacts,
+    IssueCertificate,
+    LeafRequest,
+    Usage,
+    Validity,
+    with_intermediates,
+)
 
 LONGEST_SERIAL = 64
 """RFC 5280 allows 40 hexadecimal digits, not all that others issue keeps to it, and status holds no more than this."""
@@ -36,6 +44,13 @@ class Wanted:
         if pair.key is None:
             raise ValueError("an authority without key cannot be usable")
         return IssueCertificate(self.request, pair.certificate, pair.key, self.authority.bundle)
+
+    def chain(self, pair: KeyPairView) -> bytes:
+        """The leaf that stands there with the intermediates that lead from it to the present trust."""
+        signer = self.authority.signer
+        if tuple(facts.fingerprint for facts in pair.chain[1:]) == signer.sent:
+            return pair.certificate
+        return with_intermediates(pair.certificate, signer.intermediates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +78,15 @@ def key_pair_broken(pair: KeyPairView, _: CertificateFacts, __: Wanted, ___: dat
 
 
 def signed_by_another(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
-    """The issuer is not the authority's present key."""
+    """The issuer is not the authority's present key, or not under its present name, which the leaf itself states.
+
+    Whatever else changed about the authority's certificates, the signature of the leaf stays good below them: then only
+    the chain behind it is replaced, and its key stays.
+    """
     issuer = wanted.authority.pair.facts
-    if issuer is not None and facts.authority_key_id == issuer.subject_key_id:
+    if issuer is not None and (facts.authority_key_id, facts.issuer) == (issuer.key_id, issuer.subject):
         return None
-    return Renewal("AuthorityChanged", f"it was not signed by the present key of {wanted.authority.name}")
+    return Renewal("AuthorityChanged", f"it was not signed by {wanted.authority.name} as it stands now")
 
 
 def names_differ(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: datetime) -> Renewal | None:
@@ -97,6 +116,8 @@ def schedule_says_so(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, no
     due = due_of(facts, wanted)
     if due is None or now < due.at:
         return None
+    if now > facts.not_after:
+        return Renewal("CertificateExpired", f"it ended at {to_rfc3339(facts.not_after)}")
     return Renewal("RenewalDue", f"it ends at {to_rfc3339(facts.not_after)}")
 
 
@@ -127,8 +148,8 @@ def due_of(facts: CertificateFacts, wanted: Wanted) -> Due | None:
     None where it ends with its authority, since no new one could live longer; and while nobody can tell what its
     schedule says.
     """
-    issuer, schedule = wanted.authority.pair.facts, wanted.followed.spec
-    if schedule is None or (issuer is not None and facts.not_after >= issuer.not_after):
+    schedule = wanted.followed.spec
+    if schedule is None or facts.not_after >= wanted.authority.signer.validity.not_after:
         return None
     return renewal_due(facts.not_before, facts.not_after, schedule, wanted.place)
 
@@ -137,6 +158,22 @@ def due_at(facts: CertificateFacts, wanted: Wanted) -> datetime | None:
     """The moment of it."""
     due = due_of(facts, wanted)
     return due.at if due else None
+
+
+def next_due(facts: CertificateFacts | None, wanted: Wanted, now: datetime) -> datetime | None:
+    """When it is to be judged again: at its renewal, after its end if nothing came of that, and with its authority."""
+    turn = wanted.authority.signer.validity.next_turn(now)
+    if facts is None:
+        return turn
+    at = due_at(facts, wanted)
+    return earliest(at if at and at > now else None, Validity.shared([facts]).next_turn(now), turn)
+
+
+def in_time(part: Part, facts: CertificateFacts, wanted: Wanted, now: datetime) -> Part:
+    """The part of a certificate that stays, as time lets it be: its authority may have ended before or with it."""
+    late = wanted.authority.untimely(now)
+    condition = false(part.condition.type, late.reason, late.message) if late else part.condition
+    return replace(part, condition=condition, due=next_due(facts, wanted, now))
 
 
 def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wanted | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from breakwater.channels.kind import GeneratedPassword
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.written import Target, marks_differ, secret_action
 from breakwater.kernel.apply import is_written_by_others
-from breakwater.kernel.ownership import Claim, Free, Ours, Taken, claim
+from breakwater.kernel.ownership import LOGIN_ORIGIN, Claim, Free, Ours, Taken, claim
 from breakwater.kernel.plan import Action
 from breakwater.kernel.reading import Absent, Manifest, Projection, Unknown
 from breakwater.kernel.recipe import Known
@@ -25,6 +25,7 @@ from breakwater.pki.recipes import PASSWORD, USERNAME
 
 NAME = "Login"
 ID = "login"
+GENERATED = "Generated"
 BASIC_AUTH = "kubernetes.io/basic-auth"
 
 
@@ -88,7 +89,7 @@ def _generated(asked: Asked, wanted: GeneratedPassword, binding: Claim | None) -
         )
     if isinstance(binding, Unknown):
         return waiting(NAME, binding.reason, binding.message, known=False)
-    copy = _copy_in(binding)
+    copy = _copy_in(asked, binding)
     if isinstance(held, Free):
         return _missing(asked, Target(ref, None), wanted, copy)
     return _kept(asked, Target(ref, held), held, wanted, copy)
@@ -151,8 +152,12 @@ def _lost(status: Mapping[str, Any], target: Target) -> Part:
     return Part(part.condition, stalled=True, status=status)
 
 
-def _copy_in(binding: Claim | None) -> Login | None:
-    return binding.entry.project(LOGIN) if isinstance(binding, Ours) else None
+def _copy_in(asked: Asked, binding: Claim | None) -> Login | None:
+    """The other copy of a password that was generated; what a user once brought is none."""
+    if not isinstance(binding, Ours):
+        return None
+    generated = binding.entry.annotations.get(LOGIN_ORIGIN) == GENERATED or bool(_remembered(asked))
+    return binding.entry.project(LOGIN) if generated else None
 
 
 def _better(copy: Login | None, login: Login) -> Sealed | None:

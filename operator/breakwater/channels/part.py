@@ -91,6 +91,6 @@ def refused(name: str, reason: str, message: str) -> Part:
     return Part(false(name, reason, message), accepted=false("Accepted", reason, message))
 
 
-def waiting(name: str, reason: str, message: str, *, known: bool = True) -> Part:
+def waiting(name: str, reason: str, message: str, *, known: bool = True, **rest: Any) -> Part:
     """Something that it needs is not there (or, if not known, cannot be told)."""
-    return Part(false(name, reason, message) if known else unknown(name, reason, message))
+    return Part(false(name, reason, message) if known else unknown(name, reason, message), **rest)

@@ -10,8 +10,8 @@ from breakwater.channels.probes.address import Address, AddressContext
 from breakwater.channels.probes.measure import measure
 from breakwater.channels.probes.reasons import MeasurementResult
 from breakwater.channels.probes.request import NegativeProbe, TlsProbe
-from breakwater.kernel.reading import Manifest, Present, Projection, project
-from breakwater.kernel.references import NODE, SERVICE, Ref
+from breakwater.kernel.reading import Manifest, Present, Projection, Unknown, project
+from breakwater.kernel.references import ENDPOINT_SLICE, NODE, SERVICE, Ref
 from breakwater.kernel.world import Source
 
 
@@ -34,26 +34,37 @@ def _cluster_ips(manifest: Manifest) -> frozenset[Address]:
     return _addresses((manifest.get("spec") or {}).get("clusterIPs") or ())
 
 
+def _endpoints(manifest: Manifest) -> frozenset[Address]:
+    endpoints = manifest.get("endpoints") or ()
+    return _addresses(str(address) for endpoint in endpoints for address in endpoint.get("addresses") or ())
+
+
 NODE_ADDRESSES: Projection[frozenset[Address]] = Projection("node-addresses", _node_addresses)
 CLUSTER_IPS: Projection[frozenset[Address]] = Projection("cluster-ips", _cluster_ips)
+ENDPOINTS: Projection[frozenset[Address]] = Projection("endpoint-addresses", _endpoints)
 NONE: frozenset[Address] = frozenset()
 API_SERVICE = Ref(SERVICE, "default", "kubernetes")
+# The API server keeps its own endpoints in a slice by the name of its Service.
+API_ENDPOINTS = Ref(ENDPOINT_SLICE, "default", "kubernetes")
 
 
 async def probe(request: TlsProbe | NegativeProbe, source: Source, now: datetime) -> MeasurementResult:
     """One measurement; see `probes.measure`."""
-    return await measure(request, _surroundings(source), now)
+    return await measure(request, surroundings(source), now)
 
 
-def _surroundings(source: Source) -> AddressContext:
+def surroundings(source: Source) -> AddressContext:
+    """What is known of the operator's surroundings; what nobody can tell is said to be so, never taken for nothing."""
     settings = source.settings
     service = project(source.look_up(API_SERVICE), CLUSTER_IPS)
-    api_server = service.value if isinstance(service, Present) else NONE
+    endpoints = project(source.look_up(API_ENDPOINTS), ENDPOINTS)
     listing = source.listing(NODE, None)
     nodes = listing.value if isinstance(listing, Present) else ()
+    api_server = (reading.value for reading in (service, endpoints) if isinstance(reading, Present))
     return AddressContext(
         allow=settings.probe_allow,
-        api_server=api_server | _addresses(settings.api_server),
+        api_server=_addresses(settings.api_server).union(*api_server),
         nodes=NONE.union(*(entry.project(NODE_ADDRESSES) for _, entry in nodes)),
         own=_addresses(settings.own_addresses),
+        untold=any(isinstance(reading, Unknown) for reading in (service, endpoints, listing)),
     )

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from breakwater.certificates.keypair import KeyPairView
 from breakwater.channels.encryption import CipherProfile, CipherSuite
 from breakwater.channels.part import Asked, Part
-from breakwater.channels.probes import NotMeasured, probe_for
+from breakwater.channels.probes import NotMeasured, https, probe_for
+from breakwater.channels.probes.reasons import Reason
 from breakwater.channels.probes.request import ClientCertificate, NegativeKind, NegativeProbe, TlsProbe
+from breakwater.channels.protocols import Protocol
 from breakwater.channels.target import NoDestination, destination
 from breakwater.channels.trusted import Trusted
 from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.measurement import Measure, Measurement, Result
 from breakwater.kernel.reading import Manifest, Present
 from breakwater.kernel.time import from_rfc3339, to_rfc3339
+from breakwater.pki import CertificateFacts
 
 HANDSHAKE = "Handshake"
+SKEW = timedelta(minutes=1)
+"""How far ahead a measurement's time may lie: clocks are corrected by little, all the time."""
+LONGEST_RELOAD = timedelta(minutes=20)
+"""From the notBefore of a new certificate until its server must show it. Up to 5 minutes of it are back-dating; kubelet
+takes two to write it into the pods, and a rolling restart some more. After that nobody is on the way to load it."""
 INTERMEDIATE = tuple(suite.value for suite in CipherSuite if "CBC" not in suite.value)
 
 
@@ -50,7 +58,7 @@ def proof(asked: Asked, trust: Part, server: Part | None, binding: Part | None) 
     held = [_held(asked, measure) for measure in wanted]
     valid = {item.name: item for item in held if item is not None and asked.now <= item.valid_until}
     status = tuple(measurement_status(item) for item in held if item is not None)
-    due = min((_turn(item, asked.now) for item in held if item is not None), default=None)
+    due = min(_due(item, measure, asked.now) for item, measure in zip(held, wanted, strict=True))
     return Proof(wanted, _proven(wanted, valid), status, due, valid)
 
 
@@ -62,7 +70,7 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
     if not isinstance(trust.found, Trusted):
         return unknown("Proven", trust.condition.reason, trust.condition.message)
     if server is not None and server.found is None:
-        return unknown("Proven", "CertificatePending", "the server's certificate is not there yet")
+        return unknown("Proven", server.condition.reason, server.condition.message)
     client = _client_certificate(asked, binding)
     if isinstance(client, Condition):
         return client
@@ -70,6 +78,7 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
     if isinstance(way, NoDestination):
         return unknown("Proven", way.reason, way.message)
     pair: KeyPairView | None = server.found if server else None
+    facts = pair.facts if pair else None
     probe = TlsProbe(
         protocol=spec.protocol.value,
         server_name=spec.endpoint.verified_name,
@@ -79,9 +88,19 @@ def _wanted(asked: Asked, trust: Part, server: Part | None, binding: Part | None
         minimum_version=spec.encryption.minimum_version,
         cipher_suites=_suites(asked),
         client_certificate=client,
-        expected_fingerprint=pair.facts.fingerprint if pair and pair.facts else None,
+        alpn=https.OFFER if spec.protocol is Protocol.HTTPS else (),
+        expected_fingerprint=facts.fingerprint if facts else None,
+        reload_until=_reload_until(facts, asked.now),
     )
     return _measures(asked, probe)
+
+
+def _reload_until(facts: CertificateFacts | None, now: datetime) -> datetime | None:
+    """The end of the time to reload, None once it is over. Of a short life it is a fifth, back-dating included."""
+    if facts is None:
+        return None
+    end = facts.not_before + min(LONGEST_RELOAD, (facts.not_after - facts.not_before) / 5)
+    return end if now < end else None
 
 
 def _suites(asked: Asked) -> tuple[str, ...]:
@@ -97,6 +116,8 @@ def _client_certificate(asked: Asked, binding: Part | None) -> ClientCertificate
         return None
     pair = binding.found if binding else None
     if not isinstance(pair, KeyPairView) or pair.key is None:
+        if binding is not None and not binding.condition.holds:
+            return unknown("Proven", binding.condition.reason, binding.condition.message)
         return unknown("Proven", "CertificatePending", "the client's certificate is not there yet")
     return ClientCertificate(pair.certificate, pair.key)
 
@@ -114,20 +135,39 @@ def _measures(asked: Asked, probe: TlsProbe) -> tuple[Measure, ...]:
 
 
 def _held(asked: Asked, measure: Measure) -> Measurement | None:
-    """The measurement to show: the one in status while nothing new is to be said, else the latest."""
+    """The measurement to show: the one in status while nothing new is to be said, else the latest.
+
+    What lies ahead counts for nothing: the clock went back since, and how old it is nobody can tell. Nor does status
+    speak in place of a latest one of that kind, which is newer, whatever its time says.
+    """
     reading = asked.world.measurement(measure.name)
     latest = reading.value if isinstance(reading, Present) and reading.value.digest == measure.digest else None
     written = next((item for item in measurements_in(asked.status) if item.name == measure.name), None)
-    if written is None or written.digest != measure.digest:
-        return latest
+    if written is not None and (written.digest != measure.digest or _is_ahead(written, asked.now)):
+        written = None
     if latest is None:
         return written
-    fresh = asked.now < _half(written)
-    return written if latest.says_the_same_as(written) and fresh else max(latest, written, key=lambda item: item.time)
+    if _is_ahead(latest, asked.now):
+        return None
+    repeated = written is not None and latest.says_the_same_as(written) and asked.now < _half(written)
+    return written if repeated else latest
+
+
+def _is_ahead(item: Measurement, now: datetime) -> bool:
+    return item.time > now + SKEW
 
 
 def _half(item: Measurement) -> datetime:
     return item.time + (item.valid_until - item.time) / 2
+
+
+def _due(item: Measurement | None, measure: Measure, now: datetime) -> datetime:
+    if item is None:
+        return now + measure.interval
+    turn = _turn(item, now)
+    # Then the question is put anew at once: without time to reload it is another one.
+    end = measure.probe.reload_until if item.reason == Reason.RELOAD_PENDING else None
+    return min(turn, end) if end else turn
 
 
 def _turn(item: Measurement, now: datetime) -> datetime:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from typing import Any
 
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.authority import Authority, Unusable
 from breakwater.certificates.keypair import KEY_PAIR, TLS_SECRET, KeyPairView
 from breakwater.certificates.permits import server_refusal
 from breakwater.channels.encryption import ServerCertificate
-from breakwater.channels.leaf import Wanted, certificate_status, due_at, keys_so_far, renewal_of, wanted_by
+from breakwater.channels.leaf import Wanted, certificate_status, in_time, keys_so_far, next_due, renewal_of, wanted_by
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
-from breakwater.channels.written import Target, marks_differ, secret_action
+from breakwater.channels.written import Marks, Target, marks_differ, secret_action
 from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE, Free, Ours, Taken, claim
 from breakwater.kernel.reading import Absent, Unknown
 from breakwater.kernel.recipe import Known
-from breakwater.pki import LeafRequest, Usage
+from breakwater.pki import LeafRequest, Usage, Validity
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 
 NAME = "ServerCertificate"
@@ -78,10 +79,19 @@ def _kept(asked: Asked, target: Target, held: Ours, wanted: Wanted) -> Part:
         return _new(asked, target, wanted, pair, renewal.reason, renewal.message, notable=renewal.damage)
     marks = _marks(asked, wanted, max(1, keys_so_far(Usage.SERVER, pair, asked.status)))
     status = {"certificates": [certificate_status(Usage.SERVER, pair, target.ref.name, wanted)]}
-    due = due_at(pair.facts, wanted) if pair.facts else None
-    if pair.trust == wanted.authority.bundle and not marks_differ(held, *marks):
-        return in_place(NAME, found=pair, due=due, status=status)
-    entries = {CERTIFICATE: pair.certificate, TRUST: wanted.authority.bundle}
+    part = _repaired(asked, target, held, wanted, marks, status)
+    return in_time(part, pair.facts, wanted, asked.now) if pair.facts else part
+
+
+def _repaired(
+    asked: Asked, target: Target, held: Ours, wanted: Wanted, marks: Marks, status: Mapping[str, Any]
+) -> Part:
+    """What lies around a key that stays."""
+    pair = held.entry.project(KEY_PAIR)
+    chain, trust = wanted.chain(pair), wanted.authority.bundle
+    if (pair.certificate, pair.trust) == (chain, trust) and not marks_differ(held, *marks):
+        return in_place(NAME, found=pair, status=status)
+    entries = {CERTIFICATE: chain, TRUST: trust}
     parts = Known.of(entries | ({PRIVATE_KEY: pair.key} if pair.key else {}))
     action = secret_action(
         ID,
@@ -90,9 +100,9 @@ def _kept(asked: Asked, target: Target, held: Ours, wanted: Wanted) -> Part:
         TLS_SECRET,
         marks,
         reason="TrustOrMarksChanged",
-        message="trust, labels or annotations differ",
+        message="intermediates, trust, labels or annotations differ",
     )
-    return pending(NAME, action, asked.world.failure(ID), due=due, status=status, found=pair)
+    return pending(NAME, action, asked.world.failure(ID), status=status, found=pair)
 
 
 def _new(
@@ -105,6 +115,12 @@ def _new(
     *,
     notable: bool = False,
 ) -> Part:
+    found = pair if pair and not pair.fault else None
+    due = next_due(found.facts if found else None, wanted, asked.now)
+    late = wanted.authority.untimely(asked.now)
+    if late is not None:
+        message = f"spec.encryption.serverCertificate.authorityRef: {late.message}"
+        return waiting(NAME, late.reason, message, due=due, found=found)
     generation = keys_so_far(Usage.SERVER, pair, asked.status) + 1
     action = secret_action(
         ID,
@@ -116,7 +132,7 @@ def _new(
         message=f"server certificate, generation {generation}: {message}",
         notable=notable,
     )
-    return pending(NAME, action, asked.world.failure(ID), found=pair if pair and not pair.fault else None)
+    return pending(NAME, action, asked.world.failure(ID), due=due, found=found)
 
 
 def _marks(asked: Asked, wanted: Wanted, generation: int) -> tuple[dict[str, str], dict[str, str]]:
@@ -137,10 +153,5 @@ def _watched(asked: Asked, name: str) -> Part:
     if pair.fault:
         return waiting(NAME, "SecretInvalid", f"{field}: {pair.fault}")
     status = {"certificates": [certificate_status(Usage.SERVER, pair, name, None)]}
-    return in_place(NAME, found=pair, due=_turning(pair, asked.now), status=status)
-
-
-def _turning(pair: KeyPairView, now: datetime) -> datetime | None:
-    """When it will begin, or cease, to be valid; None when that is over."""
-    turns = (pair.facts.not_before, pair.facts.not_after + timedelta(seconds=1)) if pair.facts else ()
-    return next((turn for turn in turns if turn > now), None)
+    turn = Validity.shared(pair.chain[:1]).next_turn(asked.now)
+    return in_place(NAME, found=pair, due=turn, status=status)

@@ -6,7 +6,7 @@ the namespace says that it is its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from breakwater.kernel.references import ENDPOINT_SLICE, POD, SERVICE, Ref
 
 SERVICE_NAME = "kubernetes.io/service-name"
 ENDED = ("Succeeded", "Failed")
+# A Service of thousands of pods must not make its channel read them all.
+MOST_READ = 4 * MOST_ADDRESSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +78,26 @@ def _is_ready_pod(endpoint: Mapping[str, Any]) -> bool:
     return ready is not False and (endpoint.get("targetRef") or {}).get("kind") == "Pod"
 
 
-def _pod_addresses(manifest: Manifest) -> frozenset[str]:
-    """The addresses that are its own: not the node's, and not those of a pod that has ended, which another may have."""
+@dataclass(frozen=True, slots=True)
+class PodFacts:
+    """Addresses that are its own: not the node's, and not those of a pod that has ended, which another may have."""
+
+    addresses: frozenset[str] = frozenset()
+    on_host_network: bool = False
+
+
+def _pod(manifest: Manifest) -> PodFacts:
     status = manifest.get("status") or {}
-    if (manifest.get("spec") or {}).get("hostNetwork") or status.get("phase") in ENDED:
-        return frozenset()
-    return frozenset(str(item["ip"]) for item in status.get("podIPs") or () if item.get("ip"))
+    if status.get("phase") in ENDED:
+        return PodFacts()
+    if (manifest.get("spec") or {}).get("hostNetwork"):
+        return PodFacts(on_host_network=True)
+    return PodFacts(frozenset(str(item["ip"]) for item in status.get("podIPs") or () if item.get("ip")))
 
 
 SERVICE_FACTS: Projection[ServiceFacts] = Projection("service", _service)
 SLICE_FACTS: Projection[SliceFacts] = Projection("slice", _slice)
-POD_ADDRESSES: Projection[frozenset[str]] = Projection("pod-addresses", _pod_addresses)
+POD_FACTS: Projection[PodFacts] = Projection("pod", _pod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +156,54 @@ def _pods(asked: Asked, service: str, facts: ServiceFacts, port: int) -> Destina
     if isinstance(slices, Unknown):
         return NoDestination(slices.reason, slices.message)
     found = [item for _, item in slices.value] if isinstance(slices, Present) else []
-    addresses = sorted({address for item in found for address in _proven(asked, item)})
+    reached = _reached(asked, found)
+    if isinstance(reached, Unknown):
+        return NoDestination(reached.reason, reached.message)
     ports = {number for item in found for name, number in item.ports if name == names[0]}
-    if not addresses or not ports:
-        return NoDestination(
-            "NoEndpoints", f"Service {service} has no ready pods in namespace {asked.namespace}; start them"
-        )
-    return Destination(Addresses(tuple(addresses[:MOST_ADDRESSES]), asked.spec.endpoint.host), min(ports))
+    if not reached.proven or not ports:
+        return NoDestination("NoEndpoints", _why_none(asked, service, reached, port))
+    chosen = tuple(sorted(reached.proven)[:MOST_ADDRESSES])
+    return Destination(Addresses(chosen, asked.spec.endpoint.host, reached.claimed), min(ports))
 
 
-def _proven(asked: Asked, item: SliceFacts) -> list[str]:
-    proven: list[str] = []
-    for pod, addresses in item.endpoints[: 4 * MOST_ADDRESSES]:
-        reading = asked.world.get(Ref(POD, asked.namespace, pod), POD_ADDRESSES)
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """The endpoints of a Service: how many addresses they claim, which of them are proven to be those of pods.
+
+    `on_host_network` says that a pod shares its node's network.
+    """
+
+    claimed: int
+    proven: frozenset[str]
+    on_host_network: bool
+
+
+def _reached(asked: Asked, slices: Iterable[SliceFacts]) -> _Reached | Unknown:
+    """What nobody can tell about one pod is not told about the Service."""
+    endpoints = [endpoint for item in slices for endpoint in item.endpoints]
+    proven: set[str] = set()
+    on_host_network = False
+    for pod, addresses in endpoints[:MOST_READ]:
+        reading = asked.world.get(Ref(POD, asked.namespace, pod), POD_FACTS)
+        if isinstance(reading, Unknown):
+            return reading
         if isinstance(reading, Present):
-            proven.extend(address for address in addresses if address in reading.value)
-    return proven
+            proven |= reading.value.addresses.intersection(addresses)
+            on_host_network |= reading.value.on_host_network
+    claimed = {address for _, addresses in endpoints for address in addresses}
+    return _Reached(len(claimed), frozenset(proven), on_host_network)
+
+
+def _why_none(asked: Asked, service: str, reached: _Reached, port: int) -> str:
+    if reached.proven:
+        return (
+            f"the ready pods of Service {service} do not listen on what its port {port} leads to; correct the port's "
+            "targetPort, or name that port in the pods"
+        )
+    if reached.on_host_network:
+        return (
+            f"the pods of Service {service} use the network of their node (hostNetwork), whose addresses are not "
+            "probed; give them a network of their own, or name a host outside in spec.endpoint.host and allow its "
+            "address with --probe-allow"
+        )
+    return f"Service {service} has no ready pods in namespace {asked.namespace}; start them"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from breakwater.certificates.keypair import KeyPairView
+from breakwater.channels.judged import fault_of
 from breakwater.channels.part import Asked, Part
 from breakwater.channels.probes.request import NegativeKind
 from breakwater.channels.proof import HANDSHAKE, Proof
 from breakwater.channels.trusted import Trusted
 from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.measurement import Result
-from breakwater.pki import PkiError, Usage, verify
 
 
 def encrypted(asked: Asked, trust: Part, server: Part | None, evidence: Proof) -> Condition:
@@ -19,6 +19,10 @@ def encrypted(asked: Asked, trust: Part, server: Part | None, evidence: Proof) -
         return fault
     if server is not None and not server.condition.holds and server.found is None:
         return Condition("Encrypted", server.condition.status, server.condition.reason, server.condition.message)
+    for kind in (NegativeKind.PLAINTEXT, NegativeKind.OLD_VERSION):
+        tried = evidence.seen.get(kind.value)
+        if tried is not None and tried.result is Result.FAILS:
+            return false("Encrypted", tried.reason, tried.message)
     seen = evidence.seen.get(HANDSHAKE)
     if seen is None:
         return unknown("Encrypted", evidence.condition.reason, evidence.condition.message or "not measured")
@@ -38,15 +42,15 @@ def _certificate_fault(asked: Asked, trust: Part, server: Part | None) -> Condit
     if asked.now > pair.facts.not_after:
         field = f"spec.encryption.serverCertificate: Secret {certificate.names_secret}"
         return false("Encrypted", "CertificateExpired", f"{field}: the certificate has expired; renew it")
-    if certificate.existing_secret_ref is None or not isinstance(trust.found, Trusted) or trust.found.bundle is None:
+    if not isinstance(trust.found, Trusted) or trust.found.bundle is None:
         return None
     name = asked.spec.endpoint.verified_name
-    try:
-        verify(pair.certificate, trust.found.bundle, server_name=name, usage=Usage.SERVER, now=asked.now)
-    except PkiError as error:
-        field = f"spec.encryption.serverCertificate.existingSecretRef: Secret {certificate.names_secret}, for {name}"
-        return false("Encrypted", error.reason.value, f"{field}: {error}")
-    return None
+    fault = fault_of(pair.certificate, trust.found.bundle, name, asked.now)
+    if fault is None:
+        return None
+    member = "existingSecretRef" if certificate.existing_secret_ref else "authorityRef"
+    field = f"spec.encryption.serverCertificate.{member}: Secret {certificate.names_secret}, for {name}"
+    return false("Encrypted", fault.reason.value, f"{field}, judged by spec.encryption.trust: {fault}")
 
 
 def authenticated(asked: Asked, evidence: Proof) -> Condition:
@@ -65,6 +69,9 @@ def authenticated(asked: Asked, evidence: Proof) -> Condition:
         return unknown(
             "Authenticated", "NotMeasured", "whether clients without certificate are refused is not measured"
         )
+    if seen.result is Result.HOLDS and authentication.password is not None:
+        message = f"{seen.message} Whether the server demands the password too is not measured by this version."
+        return unknown("Authenticated", "PasswordNotMeasured", message)
     if seen.result is Result.HOLDS:
         return true("Authenticated", seen.reason, seen.message)
     build = false if seen.result is Result.FAILS else unknown

@@ -10,7 +10,8 @@ from breakwater.kernel.plan import WriteSecret
 from breakwater.kernel.recipe import Recipe
 from breakwater.kernel.references import Ref
 
-Marks = tuple[Mapping[str, str], Mapping[str, str]]
+Marks = tuple[Mapping[str, str], Mapping[str, str | None]]
+"""Labels and annotations; an annotation of None must not be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def secret_action(
     )
 
 
-def marks_differ(held: Ours, labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+def marks_differ(held: Ours, labels: Mapping[str, str], annotations: Mapping[str, str | None]) -> bool:
     """Whether a label or annotation of ours was changed, or the object is taken up again: released, or restored."""
     entry = held.entry
     return (

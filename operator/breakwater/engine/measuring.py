@@ -126,7 +126,9 @@ class Measuring:
         if held.value.result is not Result.HOLDS:
             return random.uniform(0.0, FIRST_RETRY)  # noqa: S311 - spreading load
         age = (self._now() - held.value.time).total_seconds()
-        remaining = measure.interval.total_seconds() - max(0.0, age)
+        if age < 0:
+            return 0.0  # the clock was set back: it may be anything
+        remaining = measure.interval.total_seconds() - age
         return float(max(0.0, remaining) * random.uniform(0.5, 1.0))  # noqa: S311 - spreading load
 
     async def _measure(self, slot: Slot, measure: Measure) -> Result:

@@ -21,6 +21,8 @@ GENERATION = f"{GROUP}/generation"
 RESTORED = f"{GROUP}/restored"
 AUTHORITY = f"{GROUP}/authority"
 USE = f"{GROUP}/use"
+LOGIN_ORIGIN = f"{GROUP}/login"
+"""On a binding: `Generated` where its password is one that we made, so that it may be restored from there."""
 
 MADE: tuple[Resource, ...] = (SECRET, CONFIG_MAP, CLUSTER_TRUST_BUNDLE)
 

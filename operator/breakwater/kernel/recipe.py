@@ -62,6 +62,18 @@ class Aliased:
 
 
 @dataclass(frozen=True, slots=True)
+class Without:
+    """What another recipe makes, but for some of its entries."""
+
+    recipe: Recipe
+    names: frozenset[str]
+
+    def make(self, now: datetime) -> Mapping[str, bytes | Sealed]:
+        """The entries that remain."""
+        return {name: value for name, value in self.recipe.make(now).items() if name not in self.names}
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """What several recipes make; a later one wins over an earlier one."""
 

@@ -52,6 +52,7 @@ class CertificateFacts:
         key_usages: names of RFC 5280; empty is unrestricted.
         extended_key_usages: `serverAuth`, `clientAuth`, `anyExtendedKeyUsage` or a dotted OID; empty is unrestricted.
         subject_key_id, authority_key_id: hex, empty when absent.
+        key_id: hex, how what it signs names its key: `subject_key_id`, or derived from the key where that is absent.
         algorithm: of the key, spelled as `Algorithm`, also for those not among ours (`RSA-1024`).
         permitted_dns, excluded_dns: the DNS subtrees of the name constraints; empty when there are none.
     """
@@ -74,8 +75,14 @@ class CertificateFacts:
     extended_key_usages: frozenset[str]
     subject_key_id: str
     authority_key_id: str
+    key_id: str
     permitted_dns: tuple[str, ...]
     excluded_dns: tuple[str, ...]
+
+    @property
+    def may_sign(self) -> bool:
+        """Whether it may sign certificates."""
+        return self.is_ca and (not self.key_usages or "keyCertSign" in self.key_usages)
 
 
 def parse_chain(pem: bytes) -> tuple[CertificateFacts, ...]:
@@ -132,6 +139,12 @@ def alternative_names(extensions: x509.Extensions) -> tuple[x509.GeneralName, ..
     return tuple(find(extensions, x509.SubjectAlternativeName) or ())
 
 
+def key_identifier(certificate: x509.Certificate) -> x509.SubjectKeyIdentifier:
+    """How certificates that this one signs name its key."""
+    own = find(certificate.extensions, x509.SubjectKeyIdentifier)
+    return own or x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
+
+
 def _read(certificate: x509.Certificate) -> CertificateFacts:
     extensions = certificate.extensions
     names = alternative_names(extensions)
@@ -160,6 +173,7 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
         extended_key_usages=_extended_key_usages(find(extensions, x509.ExtendedKeyUsage)),
         subject_key_id=subject_key.digest.hex() if subject_key else "",
         authority_key_id=(authority_key.key_identifier or b"").hex() if authority_key else "",
+        key_id=key_identifier(certificate).digest.hex(),
         permitted_dns=_dns_subtrees(constraints.permitted_subtrees if constraints else None),
         excluded_dns=_dns_subtrees(constraints.excluded_subtrees if constraints else None),
     )

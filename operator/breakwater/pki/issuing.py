@@ -5,26 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from breakwater.pki.errors import PkiError, Reason, invalid, quoted
-from breakwater.pki.facts import CertificateFacts, find, read_facts
+from breakwater.pki.facts import find, key_identifier
+from breakwater.pki.issuer import Issuer, load_issuer, to_pem
 from breakwater.pki.keys import PrivateKey, load_key, new_key, seal_key, spki_of
 from breakwater.pki.names import forbidden_name
-from breakwater.pki.pem import load_chain
 from breakwater.pki.requests import LeafRequest, RootRequest, Usage
+from breakwater.pki.validity import Validity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from breakwater.kernel.sealed import Sealed
 
 BACK_DATING = timedelta(minutes=5)
@@ -40,16 +37,8 @@ class KeyPair:
     key: Sealed
 
 
-class Validity(NamedTuple):
-    """First and last second of a certificate."""
-
-    not_before: datetime
-    not_after: datetime
-
-
-class _Issuer(NamedTuple):
-    certificates: list[x509.Certificate]
-    facts: list[CertificateFacts]
+class _Signing(NamedTuple):
+    issuer: Issuer
     key: PrivateKey
 
 
@@ -92,7 +81,7 @@ def issue_root(request: RootRequest, now: datetime) -> KeyPair:
         builder = builder.add_extension(_constraints(request), critical=True)
     certificate = builder.sign(key, _hash_for(key))
     _check_signature(certificate, certificate)
-    return KeyPair(_pem([certificate]), seal_key(key))
+    return KeyPair(to_pem([certificate]), seal_key(key))
 
 
 def issue_leaf(request: LeafRequest, issuer: KeyPair, now: datetime) -> KeyPair:
@@ -103,26 +92,27 @@ def issue_leaf(request: LeafRequest, issuer: KeyPair, now: datetime) -> KeyPair:
             KeyMismatch, IssuerExpired, ChainBroken, ...); SelfCheckFailed.
     """
     request.check()
-    authority = _load_issuer(issuer)
+    authority, signing_key = _load_signing(issuer)
     _check_names(request, authority)
-    period = _clamp(validity(now, request.lifetime), authority, now)
+    period = _clamp(validity(now, request.lifetime), authority.validity, now)
     key = new_key(request.algorithm)
-    certificate = _leaf_builder(request, authority, key, period).sign(authority.key, _hash_for(authority.key))
-    _check_signature(certificate, authority.certificates[0])
-    return KeyPair(_pem([certificate, *_intermediates(authority)]), seal_key(key))
+    own = authority.certificates[0]
+    certificate = _leaf_builder(request, own, key, period).sign(signing_key, _hash_for(signing_key))
+    _check_signature(certificate, own)
+    return KeyPair(to_pem([certificate, *authority.sent.certificates]), seal_key(key))
 
 
 def _leaf_builder(
-    request: LeafRequest, authority: _Issuer, key: PrivateKey, period: Validity
+    request: LeafRequest, issuer: x509.Certificate, key: PrivateKey, period: Validity
 ) -> x509.CertificateBuilder:
-    issuer = authority.certificates[0]
     builder = _builder(_name(request.subject), issuer.subject, key, period)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     rsa_key = isinstance(key, rsa.RSAPrivateKey)
     builder = builder.add_extension(_key_usage(authority=False, encipherment=rsa_key), critical=True)
     usages = [_USAGE_OIDS[usage] for usage in sorted(request.usages)]
     builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    builder = builder.add_extension(_authority_key_id(issuer), critical=False)
+    key_id = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_identifier(issuer))
+    builder = builder.add_extension(key_id, critical=False)
     if names := request.alternative_names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not request.subject)
     return builder
@@ -135,24 +125,14 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: PrivateKey, period: Val
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
 
 
-def _load_issuer(issuer: KeyPair) -> _Issuer:
-    certificates = load_chain(issuer.certificate_pem)
-    facts = [read_facts(certificate) for certificate in certificates]
-    key = load_key(issuer.key)
-    if not all(_may_sign(each) for each in facts):
-        raise PkiError(Reason.NOT_AN_AUTHORITY)
-    if facts[0].spki != spki_of(key.public_key()):
+def _load_signing(pair: KeyPair) -> _Signing:
+    issuer, key = load_issuer(pair.certificate_pem), load_key(pair.key)
+    if issuer.facts[0].spki != spki_of(key.public_key()):
         raise PkiError(Reason.KEY_MISMATCH)
-    if any(lower.issuer != upper.subject for lower, upper in pairwise(certificates)):
-        raise PkiError(Reason.CHAIN_BROKEN)
-    return _Issuer(certificates, facts, key)
+    return _Signing(issuer, key)
 
 
-def _may_sign(facts: CertificateFacts) -> bool:
-    return facts.is_ca and (not facts.key_usages or "keyCertSign" in facts.key_usages)
-
-
-def _check_names(request: LeafRequest, authority: _Issuer) -> None:
+def _check_names(request: LeafRequest, authority: Issuer) -> None:
     for certificate in authority.certificates:
         constraints = find(certificate.extensions, x509.NameConstraints)
         if constraints is None:
@@ -176,22 +156,14 @@ def _constrained_names(request: LeafRequest) -> dict[str, list[x509.GeneralName]
     }
 
 
-def _clamp(period: Validity, authority: _Issuer, now: datetime) -> Validity:
-    not_before = max(period.not_before, *(each.not_before for each in authority.facts))
-    not_after = min(period.not_after, *(each.not_after for each in authority.facts))
+def _clamp(period: Validity, authority: Validity, now: datetime) -> Validity:
+    not_before = max(period.not_before, authority.not_before)
+    not_after = min(period.not_after, authority.not_after)
     if not_before > now:
         raise PkiError(Reason.ISSUER_NOT_YET_VALID)
     if not_after <= now:
         raise PkiError(Reason.ISSUER_EXPIRED)
     return Validity(not_before, not_after)
-
-
-def _intermediates(authority: _Issuer) -> Iterable[x509.Certificate]:
-    """All of the issuer's chain but self-signed roots, which clients have and servers need not send."""
-    for certificate, facts in zip(authority.certificates, authority.facts, strict=True):
-        own_key = facts.authority_key_id in {"", facts.subject_key_id}  # else cross-signed under the same name
-        if not (certificate.subject == certificate.issuer and own_key):
-            yield certificate
 
 
 def _name(common_name: str) -> x509.Name:
@@ -218,12 +190,6 @@ def _key_usage(*, authority: bool, encipherment: bool = False) -> x509.KeyUsage:
     )
 
 
-def _authority_key_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    key_id = find(issuer.extensions, x509.SubjectKeyIdentifier)
-    key_id = key_id or x509.SubjectKeyIdentifier.from_public_key(issuer.public_key())
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
-
-
 def _hash_for(key: PrivateKey) -> SHA256 | SHA384 | SHA512 | None:
     """The hash of the signature, as strong as the signing key; Ed25519 has its own."""
     match key:
@@ -243,7 +209,3 @@ def _check_signature(certificate: x509.Certificate, issuer: x509.Certificate) ->
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError):
         raise PkiError(Reason.SELF_CHECK_FAILED) from None
-
-
-def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)

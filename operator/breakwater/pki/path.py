@@ -64,6 +64,28 @@ def validate(
     raise refusal
 
 
+def authority_paths(
+    authority: x509.Certificate, above: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> list[Path]:
+    """All paths from an authority to an anchor by which certificates that it signs are accepted, whatever the time.
+
+    Raises:
+        PkiError: why the first path that was found will not do; UnknownIssuer when there is none.
+    """
+    accepted: list[Path] = []
+    refusals: list[PkiError] = []
+    for path in _Search(above, anchors).paths((authority,)):
+        try:
+            _judge_form(path, [read_facts(certificate) for certificate in path])
+        except PkiError as error:
+            refusals.append(error)
+        else:
+            accepted.append(path)
+    if not accepted:
+        raise next(iter(refusals), PkiError(Reason.UNKNOWN_ISSUER))
+    return accepted
+
+
 class _Search:
     """Depth first, anchors before intermediates, within a budget."""
 
@@ -85,23 +107,35 @@ class _Search:
         try:
             if certificate.issuer != issuer.subject or self._budget == 0:
                 return False
-            self._budget -= 1
-            certificate.verify_directly_issued_by(issuer)
-        except (InvalidSignature, *DECODING_ERRORS):
+        except DECODING_ERRORS:
             return False
-        return True
+        self._budget -= 1
+        return issued(certificate, issuer)
+
+
+def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the one names and bears the signature of the other."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, *DECODING_ERRORS):
+        return False
+    return True
 
 
 def _judge(path: Path, usage: Usage, now: datetime) -> None:
     facts = [read_facts(certificate) for certificate in path]
     _judge_times(facts, now)
-    for certificate in path:
-        _judge_extensions(certificate)
-    _judge_strength(path)
-    _judge_authorities(facts[1:])
+    _judge_form(path, facts[1:])
     _judge_usage(facts, usage)
     for depth, authority in enumerate(path):
         _judge_names(authority, path[:depth])
+
+
+def _judge_form(path: Path, authorities: Sequence[CertificateFacts]) -> None:
+    for certificate in path:
+        _judge_extensions(certificate)
+    judge_strength(path)
+    _judge_authorities(authorities)
 
 
 def _judge_times(facts: Sequence[CertificateFacts], now: datetime) -> None:
@@ -117,7 +151,12 @@ def _judge_extensions(certificate: x509.Certificate) -> None:
         raise PkiError(Reason.UNSUPPORTED_EXTENSION)
 
 
-def _judge_strength(path: Path) -> None:
+def judge_strength(path: Sequence[x509.Certificate]) -> None:
+    """Returns when no key is weak, and no signature but that of the last.
+
+    Raises:
+        PkiError: WeakAlgorithm.
+    """
     if any(is_weak(certificate.public_key()) for certificate in path):
         raise PkiError(Reason.WEAK_ALGORITHM)
     for certificate, _ in pairwise(path):  # an anchor is trusted for its key, its own signature says nothing
@@ -137,7 +176,7 @@ def _has_strong_signature(certificate: x509.Certificate) -> bool:
 def _judge_authorities(authorities: Sequence[CertificateFacts]) -> None:
     below = 0
     for authority in authorities:
-        if not authority.is_ca or (authority.key_usages and "keyCertSign" not in authority.key_usages):
+        if not authority.may_sign:
             raise PkiError(Reason.NOT_AN_AUTHORITY)
         if authority.path_length is not None and below > authority.path_length:
             raise PkiError(Reason.PATH_TOO_LONG)

@@ -192,3 +192,28 @@ def test_a_copy_under_another_name_is_left_alone() -> None:
     copied = {key: kept["metadata"][key] for key in ("namespace", "labels", "annotations")}
     made.put({**kept, "metadata": {**copied, "name": "a-copy"}}, by="user")
     assert plan(made).actions == ()
+
+
+ABSENT = {
+    "uri": ({"protocol": "SQLServer"}, "uri", "build it from host and port"),
+    "password": ({}, "password", "spec.authentication.password is not set"),
+    "private-key": ({}, "private-key", "spec.authentication.clientCertificate is not set"),
+    "tls.crt": ({"authentication": GENERATED}, "tls.crt", "spec.authentication.clientCertificate is not set"),
+    "ca.crt": ({"encryption": {"trust": {"system": True}}}, "ca.crt", "spec.encryption.trust"),
+}
+
+
+@pytest.mark.parametrize("sentence", ABSENT)
+def test_an_own_name_for_an_entry_that_is_not_there_is_refused(sentence: str) -> None:
+    spec, entry, why = ABSENT[sentence]
+    done = plan(world({"output": {"keys": {"MINE": entry}}} | spec))
+    assert condition(done, "Accepted") == ("False", "EntryAbsent")
+    assert "spec.output.keys.MINE" in message(done, "Accepted")
+    assert why in message(done, "Accepted")
+
+
+def test_who_trusts_the_system_gets_no_empty_bundle() -> None:
+    made = settled({"encryption": {"trust": {"system": True}}, "authentication": CLIENT})
+    assert "ca.crt" not in made.data(BINDING)
+    assert made.data(BINDING)["tls.crt"]
+    assert plan(made).actions == ()

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from breakwater.certificates.authority import Authority
+from breakwater.certificates.authority import BROUGHT_SIGNER, Authority, Signer
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.channels.leaf import Wanted, due_at, keys_so_far, renewal_of
-from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root
+from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root, parse_chain
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
+from tests.unit.pki.forge import Made, forge, pem
 from tests.unit.scenery import DAY, NOW, foreign_root
 from tests.unit.worlds import secret_manifest
 
@@ -28,7 +29,17 @@ def _view(pair: KeyPair, **changed: bytes) -> KeyPairView:
     )
 
 
-WANTED = Wanted(REQUEST, Authority("platform", SPEC, _view(ROOT), ROOT.certificate_pem))
+def _authority(pair: KeyPair, **changed: bytes) -> Authority:
+    """As it is read from a Secret with this chain and key."""
+    data = {CERTIFICATE: pair.certificate_pem, PRIVATE_KEY: pair.key.open()}
+    signer = BROUGHT_SIGNER.of(
+        secret_manifest("system", "ca", data | {key.replace("_", "."): value for key, value in changed.items()})
+    )
+    assert isinstance(signer, Signer)
+    return Authority("platform", SPEC, signer)
+
+
+WANTED = Wanted(REQUEST, _authority(ROOT))
 LEAF = issue_leaf(REQUEST, ROOT, NOW)
 
 
@@ -42,14 +53,14 @@ def _issued(now: datetime = NOW, root: KeyPair = ROOT, **changes: object) -> Key
 
 OTHER_KEY = issue_leaf(REQUEST, ROOT, NOW).key.open()
 SHORT_ROOT = issue_root(RootRequest(common_name="short", algorithm=Algorithm.ECDSA_P256, lifetime=30 * DAY), NOW)
-ENDS_WITH_ROOT = Wanted(REQUEST, Authority("short", SPEC, _view(SHORT_ROOT), SHORT_ROOT.certificate_pem))
+ENDS_WITH_ROOT = Wanted(REQUEST, _authority(SHORT_ROOT))
 Case = tuple[KeyPairView, Wanted, datetime, str | None, bool]
 
 CASES: dict[str, Case] = {
     "as declared: it stays": (_view(LEAF), WANTED, NOW, None, False),
     "just before two thirds of its life: it stays": (_view(LEAF), WANTED, NOW + 59 * DAY, None, False),
     "after two thirds of its life": (_view(LEAF), WANTED, NOW + 61 * DAY, "RenewalDue", False),
-    "expired": (_view(LEAF), WANTED, NOW + 100 * DAY, "RenewalDue", False),
+    "expired": (_view(LEAF), WANTED, NOW + 100 * DAY, "CertificateExpired", False),
     "it ends with its authority: a new one would end there too": (
         _issued(root=SHORT_ROOT), ENDS_WITH_ROOT, NOW + 29 * DAY, None, False,
     ),
@@ -81,6 +92,63 @@ def test_why_a_certificate_is_issued_again(sentence: str) -> None:
     found = renewal_of(pair, wanted, now)
     assert (found.reason if found else None) == reason
     assert (found.damage if found else False) is damage
+
+
+def _chained(*made: Made) -> KeyPair:
+    """The lowest one's key, with its chain."""
+    return KeyPair(pem(*(each.certificate for each in made)), made[0].pair.key)
+
+
+TOP = forge("top")
+MIDDLE = forge("middle", TOP)
+NAMELESS = forge("nameless", key_id=False)
+SHAPES = {
+    "a root": ROOT,
+    "a root without a key identifier": NAMELESS.pair,
+    "an intermediate": MIDDLE.pair,
+    "an intermediate without a key identifier": forge("low", TOP, key_id=False).pair,
+    "an intermediate with its root": _chained(MIDDLE, TOP),
+    "an intermediate with a root without a key identifier": _chained(forge("low", NAMELESS), NAMELESS),
+    "an intermediate below another": _chained(forge("low", MIDDLE), MIDDLE, TOP),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_an_authority_of_any_shape_has_issued_stays_as_it_is(shape: str) -> None:
+    wanted, pair = Wanted(REQUEST, _authority(SHAPES[shape])), _issued(root=SHAPES[shape])
+    assert renewal_of(pair, wanted, NOW) is None
+    assert wanted.chain(pair) == pair.certificate
+    assert all(facts.subject != facts.issuer for facts in pair.chain), "no root is sent"
+
+
+OTHER_TOP = forge("other top")
+LINEAGES: dict[str, tuple[Made, str | None]] = {
+    "signed anew by its root": (forge("middle", TOP, key=MIDDLE.key), None),
+    "signed by another root": (forge("middle", OTHER_TOP, key=MIDDLE.key), None),
+    "under another name": (forge("renamed", TOP, key=MIDDLE.key), "AuthorityChanged"),
+    "with another key": (forge("middle", TOP), "AuthorityChanged"),
+}
+
+
+@pytest.mark.parametrize("sentence", LINEAGES)
+def test_an_intermediate_that_changed_above_its_key_goes_into_the_chain_of_the_leaf_that_stays(sentence: str) -> None:
+    middle, reason = LINEAGES[sentence]
+    pair, wanted = _issued(root=MIDDLE.pair), Wanted(REQUEST, _authority(middle.pair))
+    found = renewal_of(pair, wanted, NOW)
+    assert (found.reason if found else None) == reason
+    own, *above = parse_chain(wanted.chain(pair))
+    assert own == pair.facts
+    assert above == list(parse_chain(middle.pair.certificate_pem))
+
+
+def test_a_leaf_that_is_cut_to_a_root_above_its_issuer_is_not_renewed_for_nothing() -> None:
+    ending = forge("ending", period=(NOW - DAY, NOW + 3 * DAY))
+    issuer = _chained(forge("middle", ending, period=(NOW - DAY, NOW + 300 * DAY)), ending)
+    pair, wanted = _issued(root=issuer), Wanted(REQUEST, _authority(issuer))
+    assert pair.facts is not None
+    assert pair.facts.not_after == NOW + 3 * DAY
+    assert due_at(pair.facts, wanted) is None
+    assert renewal_of(pair, wanted, NOW + 3 * DAY - timedelta(seconds=30)) is None
 
 
 def test_the_due_time_is_two_thirds_of_the_life_and_none_where_the_authority_ends_first() -> None:

@@ -143,3 +143,24 @@ def test_a_login_that_the_user_keeps(sentence: str) -> None:
         assert made.data(BINDING)["password"] == b"their-password"
     else:
         assert "spec.authentication.password.secretRef" in message(done, "Ready")
+
+
+def test_a_password_that_the_user_brought_is_never_taken_for_a_generated_one() -> None:
+    theirs = {"username": b"them", "password": b"theirs"}
+    made = world({"authentication": {"password": {"secretRef": {"name": "theirs"}}}})
+    made.put(secret_manifest("bpm", "theirs", theirs), by="user")
+    settle(made)
+    assert made.data(BINDING)["password"] == b"theirs"
+    made.edit(CHANNEL_REF, lambda manifest: manifest["spec"].update(authentication=GENERATED), by="user")
+    settle(made)
+    assert made.data(LOGIN)["password"] != b"theirs"
+    assert made.data(BINDING)["password"] == made.data(LOGIN)["password"]
+
+
+def test_a_generated_password_is_restored_from_the_binding_also_with_status_wiped() -> None:
+    made = settled({"authentication": GENERATED})
+    password = made.data(LOGIN)["password"]
+    made.edit(CHANNEL_REF, lambda manifest: manifest.pop("status", None), by="restore")
+    made.drop(LOGIN)
+    settle(made)
+    assert made.data(LOGIN)["password"] == password

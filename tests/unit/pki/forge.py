@@ -63,6 +63,7 @@ def forge(
     sign_certs: bool | None = None,
     extra: Sequence[tuple[x509.ExtensionType, bool]] = (),
     weak_hash: bool = False,
+    key_id: bool = True,
 ) -> Made:
     """One certificate, self-signed without a signer."""
     key = key or new_key(algorithm)
@@ -78,7 +79,7 @@ def forge(
     )
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=ca, path_length=path_length if ca else None), True),
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        *([(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)] if key_id else []),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), False),
         (key_usage(sign_certs=ca if sign_certs is None else sign_certs), True),
         *([(x509.SubjectAlternativeName([x509.DNSName(each) for each in dns]), False)] if dns else []),

@@ -24,7 +24,7 @@ from breakwater.pki import (
     verify,
 )
 from breakwater.pki.keys import load_key, seal_key
-from tests.unit.pki.forge import DAY, NOW, client_request, forge, leaf_request, pem, root_request
+from tests.unit.pki.forge import DAY, NOW, Made, client_request, forge, leaf_request, pem, root_request
 from tests.unit.pki.openssl import openssl, refusal, text
 
 BOTH = frozenset({Usage.SERVER, Usage.CLIENT})
@@ -238,6 +238,12 @@ def test_a_cross_signed_successor_of_the_same_name_stays_in_the_chain() -> None:
     assert refusal(leaf.certificate_pem, pem(old.certificate), "Server", NOW, "db.bpm.svc") == ""
 
 
+def _below(top: Made, *, above: Made | None = None, weak_hash: bool = False) -> KeyPair:
+    """An intermediate with what is said to stand above it."""
+    middle = forge("middle", top, weak_hash=weak_hash)
+    return KeyPair(pem(middle.certificate, (above or top).certificate), middle.pair.key)
+
+
 def test_an_issuer_without_key_identifier_is_served() -> None:
     key = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=bare -days 20 -keyout -"
     both = openssl(*key.split()[1:], "-addext", "subjectKeyIdentifier=none", "-addext", "authorityKeyIdentifier=none")
@@ -262,6 +268,8 @@ def test_an_issuer_without_key_identifier_is_served() -> None:
             lambda: KeyPair(root().certificate_pem + pem(forge("stranger").certificate), root().key),
             Reason.CHAIN_BROKEN,
         ),
+        (lambda: _below(forge("top"), above=forge("top")), Reason.CHAIN_BROKEN),
+        (lambda: _below(forge("top"), weak_hash=True), Reason.WEAK_ALGORITHM),
     ],
 )
 def test_an_unfit_issuer_is_named(issuer: object, reason: Reason) -> None:

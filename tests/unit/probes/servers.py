@@ -85,8 +85,10 @@ async def raw_server(handler: Handler, context: ssl.SSLContext | None = None) ->
 
 
 @asynccontextmanager
-async def tls_server(context: ssl.SSLContext, answer: bytes = b"") -> AsyncIterator[Recorder]:
-    """Serve TLS, answer any data with `answer`, and write down what the clients say."""
+async def tls_server(
+    context: ssl.SSLContext, answer: bytes = b"", known: bytes | None = None
+) -> AsyncIterator[Recorder]:
+    """Serve TLS, answer any data with `answer` (clients with a certificate: `known`), write down what clients say."""
     recorder = Recorder()
     sessions = _listen(context)
 
@@ -94,7 +96,7 @@ async def tls_server(context: ssl.SSLContext, answer: bytes = b"") -> AsyncItera
         heard = Heard(asked=recorder.asked)
         recorder.heard.append(heard)
         try:
-            await _converse(context, sessions, answer, heard, (reader, writer))
+            await _converse(context, sessions, (answer, known), heard, (reader, writer))
         finally:
             heard.closed.set()
 
@@ -124,11 +126,12 @@ def _listen(context: ssl.SSLContext) -> dict[object, Heard]:
 async def _converse(
     context: ssl.SSLContext,
     sessions: dict[object, Heard],
-    answer: bytes,
+    answers: tuple[bytes, bytes | None],
     heard: Heard,
     connection: tuple[asyncio.StreamReader, asyncio.StreamWriter],
 ) -> None:
     reader, writer = connection
+    answer, known = answers
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_side=True)
     sessions[tls] = heard
@@ -153,6 +156,9 @@ async def _converse(
                 return
             heard.data += result
             heard.asked.set()
-            tls.write(answer)
+            chosen = known if known is not None and tls.getpeercert() else answer
+            if not chosen and known is not None:
+                return
+            tls.write(chosen)
         writer.write(outgoing.read())
         step = lambda: tls.read(65536)  # noqa: E731 - the next step, in the place where steps are named

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
@@ -219,3 +220,23 @@ def test_a_bad_allowance_names_the_flag_and_shows_how_it_is_written(text: str) -
 )
 def test_an_allowance_is_read_as_the_network_that_packets_see(text: str, network: str) -> None:
     assert parse_allow(text) == ip_network(network)
+
+
+# Address, whether it is proven, allowances, and why it is refused while nobody can tell nodes and API server apart.
+UNTOLD: list[tuple[str, bool, tuple[str, ...], Why | None]] = [
+    ("10.244.3.3", True, (), None),
+    ("10.244.3.3", False, (), Why.NOT_PROVEN),
+    ("10.244.3.3", False, ("10.0.0.0/8",), Why.UNTOLD),
+    ("10.244.3.3", False, ("10.0.0.0/8", "10.244.3.3/32"), None),
+    ("64:ff9b::10.244.3.3", True, ("64:ff9b::/96",), Why.UNTOLD),
+    ("127.0.0.1", False, ("127.0.0.0/8",), None),
+    ("10.1.0.7", True, (), Why.NODE),
+]
+
+
+@pytest.mark.parametrize(("address", "proven", "allowed", "why"), UNTOLD)
+def test_while_nodes_or_the_api_server_cannot_be_told_only_pods_and_named_addresses_are_reached(
+    address: str, proven: bool, allowed: tuple[str, ...], why: Why | None
+) -> None:
+    verdict = judge(address, replace(allowing(*allowed), untold=True), proven=proven)
+    assert (verdict.why if isinstance(verdict, Refused) else None) is why

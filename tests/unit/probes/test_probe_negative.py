@@ -29,6 +29,14 @@ async def test_a_tls_server_refuses_plaintext(authority: Authority, run: Run) ->
     ("answer", "reason"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason.PLAINTEXT_REFUSED),
+        (b"HTTP/1.1 421 Misdirected Request\r\n\r\n", Reason.PLAINTEXT_REFUSED),
+        (b"HTTP/1.1 426 Upgrade Required\r\n\r\n", Reason.PLAINTEXT_REFUSED),
+        (b"HTTP/1.1 497 Plain\r\n\r\n", Reason.PLAINTEXT_REFUSED),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", Reason.PLAINTEXT_ACCEPTED),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", Reason.PLAINTEXT_ACCEPTED),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", Reason.PLAINTEXT_ACCEPTED),
+        (b"HTTP/1.1 308 Moved\r\nLocation: https://web.bpm.svc/\r\n\r\n", Reason.PLAINTEXT_REFUSED),
+        (b"HTTP/1.1 304 Not Modified\r\nLocation: https://web.bpm.svc/\r\n\r\n", Reason.PLAINTEXT_ACCEPTED),
         (b"HTTP/1.1 301 Moved\r\nServer: x\r\nLocation: https://web.bpm.svc/\r\n\r\n", Reason.PLAINTEXT_REFUSED),
         (b"HTTP/1.1 301 Moved\r\nLocation: http://web.bpm.svc/\r\n\r\n", Reason.PLAINTEXT_ACCEPTED),
         (b"HTTP/1.1 200 OK\r\n\r\n", Reason.PLAINTEXT_ACCEPTED),
@@ -90,19 +98,50 @@ async def test_a_server_that_only_asks_for_a_client_certificate_lets_everybody_i
     assert (result.result, result.reason) == (Result.FAILS, Reason.ANONYMOUS_ACCEPTED)
 
 
-@pytest.mark.parametrize(("status", "reason"), [(400, "AnonymousRefused"), (403, "AnonymousRefused")])
-async def test_a_refusal_by_http_status_counts_where_a_certificate_was_asked_for(
-    authority: Authority, run: Run, status: int, reason: str
+def _http(status: int) -> bytes:
+    return b"HTTP/1.1 %d Any\r\n\r\n" % status
+
+
+# What a server that merely asks for a certificate answers to clients without and with one; nothing is a hang-up.
+TREATMENTS = [
+    (_http(400), _http(204), Reason.ANONYMOUS_REFUSED),
+    (_http(403), _http(404), Reason.ANONYMOUS_REFUSED),
+    (_http(403), _http(401), Reason.ANONYMOUS_REFUSED),
+    (b"", _http(204), Reason.ANONYMOUS_REFUSED),
+    (_http(401), _http(401), Reason.REFUSAL_UNPROVEN),
+    (_http(403), _http(403), Reason.REFUSAL_UNPROVEN),
+    (_http(403), _http(400), Reason.REFUSAL_UNPROVEN),
+    (_http(403), _http(503), Reason.REFUSAL_UNPROVEN),
+    (_http(403), b"", Reason.REFUSAL_UNPROVEN),
+    (b"", b"", Reason.REFUSAL_UNPROVEN),
+    (_http(404), _http(204), Reason.ANONYMOUS_ACCEPTED),
+]
+
+
+@VERSIONS
+@pytest.mark.parametrize(("without", "presented", "reason"), TREATMENTS)
+async def test_a_refusal_without_alert_counts_where_a_client_with_the_certificate_fares_better(
+    authority: Authority, run: Run, version: ssl.TLSVersion, without: bytes, presented: bytes, reason: Reason
 ) -> None:
-    context = server_context(authority.issue(NAME), clients=authority, demand=ssl.CERT_OPTIONAL)
-    async with tls_server(context, b"HTTP/1.1 %d No\r\n\r\n" % status) as server:
-        assert (await run(ANONYMOUS, port=server.port)).reason == reason
-    async with tls_server(server_context(authority.issue(NAME)), b"HTTP/1.1 %d No\r\n\r\n" % status) as server:
+    context = server_context(authority.issue(NAME), clients=authority, demand=ssl.CERT_OPTIONAL, version=version)
+    async with tls_server(context, without, presented) as server:
+        result = await run(ANONYMOUS, port=server.port, client_certificate=authority.client().for_client())
+    assert result.reason is reason
+    assert (result.result is Result.UNKNOWN) == (reason is Reason.REFUSAL_UNPROVEN)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_server_that_never_asks_for_a_certificate_refuses_nobody_for_the_want_of_one(
+    authority: Authority, run: Run, status: int
+) -> None:
+    async with tls_server(server_context(authority.issue(NAME)), _http(status)) as server:
         assert (await run(ANONYMOUS, port=server.port)).reason is Reason.ANONYMOUS_ACCEPTED
     assert server.heard[0].data == b""
 
 
-async def test_a_hang_up_right_after_the_handshake_is_no_consent(authority: Authority, run: Run) -> None:
+async def test_a_hang_up_right_after_the_handshake_is_neither_consent_nor_refusal(
+    authority: Authority, run: Run
+) -> None:
     context = server_context(authority.issue(NAME), clients=authority, demand=ssl.CERT_OPTIONAL, version=V13)
     context.num_tickets = 0
 
@@ -111,8 +150,9 @@ async def test_a_hang_up_right_after_the_handshake_is_no_consent(authority: Auth
 
     async with raw_server(hang_up, context) as port:
         client = authority.client().for_client()
-        assert (await run(ANONYMOUS, port=port, protocol="TLS")).reason is Reason.ANONYMOUS_REFUSED
+        anonymous = await run(ANONYMOUS, port=port, protocol="TLS", client_certificate=client)
         presented = await run(port=port, protocol="TLS", client_certificate=client)
+    assert (anonymous.result, anonymous.reason) == (Result.UNKNOWN, Reason.REFUSAL_UNPROVEN)
     assert (presented.result, presented.reason) == (Result.UNKNOWN, Reason.CONNECTION_CLOSED)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -63,6 +64,7 @@ def test_what_changes_the_question_changes_the_digest(change: dict[str, Any]) ->
     "change",
     [
         {"timeout": 3.0},
+        {"reload_until": datetime(2026, 6, 1, tzinfo=UTC)},
         {"target": Addresses(("10.244.7.7",), "web.bpm.svc")},
         {"server_name": "WEB.bpm.svc"},
         {"client_certificate": ClientCertificate(b"CHAIN", Sealed(b"other"))},

@@ -7,6 +7,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,23 @@ async def test_a_server_that_still_shows_the_former_certificate_fails_though_it_
         result = await run(port=server.port, expected_fingerprint=current.fingerprint)
     assert (result.result, result.reason) == (Result.FAILS, Reason.WRONG_CERTIFICATE)
     assert (result.facts["fingerprint"], result.facts["chainVerified"]) == (former.fingerprint, "true")
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "result", "reason"),
+    [
+        (NAME, DAY, Result.UNKNOWN, Reason.RELOAD_PENDING),
+        (NAME, -DAY, Result.FAILS, Reason.WRONG_CERTIFICATE),
+        ("other.bpm.svc", DAY, Result.FAILS, Reason.NAME_MISMATCH),
+    ],
+)
+async def test_a_server_has_time_to_load_a_new_certificate_while_the_one_that_it_shows_is_good(
+    authority: Authority, run: Run, name: str, until: timedelta, result: Result, reason: Reason
+) -> None:
+    current = authority.issue(NAME)
+    async with tls_server(server_context(authority.issue(name))) as server:
+        said = await run(port=server.port, expected_fingerprint=current.fingerprint, reload_until=NOW + until)
+    assert (said.result, said.reason) == (result, reason)
 
 
 async def test_a_server_below_the_minimum_version_fails_with_the_version_it_speaks(
@@ -359,3 +377,13 @@ async def test_every_endpoint_of_a_service_must_hold(authority: Authority, run: 
         result = await run(port=server.port, target=Addresses(("127.0.0.1", "127.0.0.9")))
     assert (result.result, result.reason) == (Result.UNKNOWN, Reason.CONNECT_FAILED)
     assert (result.facts["address"], result.facts["addresses"]) == ("127.0.0.9", "2")
+
+
+@pytest.mark.parametrize(("total", "said"), [(0, None), (1, None), (40, "1 of 40")])
+async def test_a_result_that_speaks_for_a_part_of_the_endpoints_says_of_how_many(
+    authority: Authority, run: Run, total: int, said: str | None
+) -> None:
+    async with tls_server(server_context(authority.issue(NAME))) as server:
+        result = await run(port=server.port, target=Addresses(("127.0.0.1",), "web.bpm.svc", total))
+    assert result.facts.get("addresses") == said
+    assert ("1 of 40 addresses" in result.message) == (said is not None)

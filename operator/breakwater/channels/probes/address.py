@@ -3,7 +3,8 @@
 A probe runs with the operator's network position, so a tenant could aim it at what he himself cannot reach. Therefore:
 - without an allowance only addresses proven to be of the channel's own namespace are reached;
 - some addresses are protected even then (the machine itself, link-local and metadata services, nodes, the API server,
-  the operator): an allowance must *name* these, a wide network that happens to contain them does not;
+  the operator): an allowance must *name* these, a wide network that happens to contain them does not; while nobody can
+  tell whose address it is, every address counts as one of these;
 - an IPv6 address that carries an IPv4 address is judged by where its packets end.
 """
 
@@ -31,6 +32,10 @@ class Why(StrEnum):
     NODE = "it is the address of a node"
     API_SERVER = "it is an address of the API server"
     OPERATOR = "it is an address of the operator"
+    UNTOLD = (
+        "whether it belongs to a node or to the API server cannot be told; grant the operator list and watch on nodes, "
+        "services and endpointslices"
+    )
     MALFORMED = "it is not an IP address in standard notation without zone"
 
 
@@ -77,12 +82,14 @@ class AddressContext:
         api_server: every address of the API server, its Service's cluster IPs among them.
         nodes: every address in the status of every node.
         own: the addresses of the operator's own pod and machine.
+        untold: whether `api_server` or `nodes` may lack some; then a wide allowance admits nothing.
     """
 
     allow: tuple[Network, ...] = ()
     api_server: frozenset[Address] = frozenset()
     nodes: frozenset[Address] = frozenset()
     own: frozenset[Address] = frozenset()
+    untold: bool = False
 
     def role(self, address: Address) -> Why | None:
         """Whose address it is, if it is a protected one."""
@@ -131,8 +138,12 @@ def judge(ip: str, context: AddressContext, *, proven: bool) -> Allowed | Refuse
         if why and not any(_names(entry, end) for entry in allowances):
             return Refused(why, str(address), _single(address))
     # What was proven is an address of a pod; an address that tunnels to somewhere else was not.
-    if not allowances and (carried or not proven):
+    if proven and not carried:
+        return Allowed(address)
+    if not allowances:
         return Refused(Why.NOT_PROVEN, str(address), _single(address))
+    if context.untold and not any(_names(entry, address) for entry in allowances):
+        return Refused(Why.UNTOLD, str(address), _single(address))
     return Allowed(address)
 
 

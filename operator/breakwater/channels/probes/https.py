@@ -10,11 +10,20 @@ import re
 
 MOST_ANSWER = 8 * 1024
 END_OF_HEADERS = b"\r\n\r\n"
+OFFER = ("h2", "http/1.1")
+"""What clients of the web offer."""
 ALPN = ("http/1.1",)
+"""What is offered where a request of ours may follow."""
 
 # 495 and 496 are nginx's own for a bad and a missing client certificate.
 CERTIFICATE_REJECTED = frozenset({400, 495, 496})
 UNAUTHENTICATED = CERTIFICATE_REJECTED | {401, 403}
+SERVER_ERROR = 500
+
+# What a server says where it serves no plaintext: nginx's and Apache's 400 (497 is nginx's own name for it), "upgrade
+# required", "misdirected request". Others, 401 above all, are answers of a server that does serve, or would.
+_NOT_WITHOUT_TLS = frozenset({400, 421, 426, 497})
+_MOVED = frozenset({301, 302, 303, 307, 308})
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r|\n|$)")
 _TO_HTTPS = re.compile(rb"\r?\nlocation:[ \t]*https://", re.IGNORECASE)
@@ -33,8 +42,6 @@ def status_of(answer: bytes) -> int | None:
 
 
 def turns_away(answer: bytes) -> bool:
-    """Whether an answer without TLS serves nothing: a client error, or the way to https://."""
+    """Whether an answer without TLS serves nothing: the request is wrong on this port, or the way leads to https://."""
     status = status_of(answer)
-    if status is None:
-        return False
-    return 400 <= status < 500 or (300 <= status < 400 and _TO_HTTPS.search(answer) is not None)
+    return status in _NOT_WITHOUT_TLS or (status in _MOVED and _TO_HTTPS.search(answer) is not None)

@@ -11,7 +11,7 @@ from breakwater.channels.probes import negative
 from breakwater.channels.probes.address import Address, AddressContext, Refused, Why, judge
 from breakwater.channels.probes.attempt import Attempt
 from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason, conclude
-from breakwater.channels.probes.request import Hostname, NegativeProbe, Target, TlsProbe
+from breakwater.channels.probes.request import Addresses, Hostname, NegativeProbe, Target, TlsProbe
 from breakwater.channels.probes.resolve import resolve
 from breakwater.channels.probes.verification import look_closer, verify
 from breakwater.kernel.measurement import Result
@@ -30,7 +30,7 @@ async def measure(request: TlsProbe | NegativeProbe, context: AddressContext, no
     Args:
         request: what to measure.
         context: what the operator knows about its surroundings, for the address policy.
-        now: aware; tells an expired leaf from an expired chain.
+        now: aware; tells an expired leaf from an expired chain, and a late reload from a pending one.
     """
     probe = request.probe if isinstance(request, NegativeProbe) else request
     deadline = asyncio.get_running_loop().time() + probe.timeout
@@ -40,7 +40,7 @@ async def measure(request: TlsProbe | NegativeProbe, context: AddressContext, no
         return conclude(failure.reason, failure.facts, **failure.values)
     if isinstance(probe.target, Hostname):
         return await _first_that_connects(request, addresses, deadline, now)
-    return await _worst_of_all(request, addresses, deadline, now)
+    return _counted(await _worst_of_all(request, addresses, deadline, now), probe.target)
 
 
 async def _admit(target: Target, context: AddressContext, seconds: float) -> Sequence[Address]:
@@ -92,6 +92,15 @@ async def _worst_of_all(
     return replace(worst, facts={**worst.facts, "addresses": str(len(results))}) if len(results) > 1 else worst
 
 
+def _counted(result: MeasurementResult, target: Addresses) -> MeasurementResult:
+    """A result that speaks for a part of the addresses says so."""
+    tried = len(target.ips)
+    if target.total <= tried:
+        return result
+    message = f"{result.message} {tried} of {target.total} addresses of the endpoint were tried."
+    return replace(result, message=message, facts={**result.facts, "addresses": f"{tried} of {target.total}"})
+
+
 async def _try(
     request: TlsProbe | NegativeProbe, address: Address, share: float, deadline: float, now: datetime
 ) -> MeasurementResult:
@@ -100,7 +109,7 @@ async def _try(
     attempt = Attempt(request, address, request.timeout * share)
     try:
         async with asyncio.timeout_at(deadline):
-            return await verify(attempt)
+            return await verify(attempt, now)
     except TimeoutError:
         return attempt.conclude(Reason.TIMED_OUT)
     except ProbeFailed as failure:

@@ -7,12 +7,13 @@ the address must first answer a handshake, and whatever prevents the question is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from breakwater.channels.probes import hello, https
 from breakwater.channels.probes.attempt import Attempt
 from breakwater.channels.probes.contexts import observing, verifying
 from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason
-from breakwater.channels.probes.request import NegativeKind
+from breakwater.channels.probes.request import NegativeKind, TlsProbe
 from breakwater.channels.probes.stream import Stream
 from breakwater.channels.probes.tls import Session
 from breakwater.channels.probes.verification import speaking_http1
@@ -56,19 +57,22 @@ async def refuses_old_version(attempt: Attempt) -> MeasurementResult:
 
 
 async def refuses_anonymous(attempt: Attempt) -> MeasurementResult:
-    """Connect without client certificate to the server, verified as ever."""
+    """Connect without client certificate to the server, verified as ever.
+
+    An alert is a refusal, in TLS 1.3 after the handshake too. Everything else may be what everybody meets, a 403 of the
+    application as well as a load balancer's hang-up: it counts where a client with the certificate fares better.
+    """
     # What stays of the offer is the same as in the positive check: only the certificate is missing.
-    probe = speaking_http1(attempt.probe).anonymous()
-    async with attempt.session(lambda: verifying(probe)) as session:
-        try:
-            await session.handshake()
-            facts = attempt.facts(session, verified=True)
-            refused = await _turned_away(attempt, session)
-        except ProbeFailed as failure:
-            if failure.reason not in _TURNED_DOWN or not session.client_certificate_requested:
-                raise
-            return attempt.conclude(Reason.ANONYMOUS_REFUSED)
-    return attempt.conclude(Reason.ANONYMOUS_REFUSED if refused else Reason.ANONYMOUS_ACCEPTED, facts)
+    probe = speaking_http1(attempt.probe)
+    without = await _treatment(attempt, probe.anonymous())
+    if without.ended is Reason.CLIENT_CERTIFICATE_REJECTED:
+        return attempt.conclude(Reason.ANONYMOUS_REFUSED)
+    if without.ended is None and without.status not in https.UNAUTHENTICATED:
+        return attempt.conclude(Reason.ANONYMOUS_ACCEPTED, without.facts)
+    if probe.client_certificate and (await _treatment(attempt, probe)).is_better_than(without):
+        return attempt.conclude(Reason.ANONYMOUS_REFUSED, without.facts)
+    answer = f"HTTP/{without.status}" if without.status else Reason.CONNECTION_CLOSED
+    return attempt.conclude(Reason.REFUSAL_UNPROVEN, without.facts, answer=answer)
 
 
 CHECKS: Mapping[NegativeKind, Callable[[Attempt], Awaitable[MeasurementResult]]] = {
@@ -78,15 +82,40 @@ CHECKS: Mapping[NegativeKind, Callable[[Attempt], Awaitable[MeasurementResult]]]
 }
 
 
-async def _turned_away(attempt: Attempt, session: Session) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Treatment:
+    """How a server treats a client: the HTTP status it answers with, if any, or why it ended the connection."""
+
+    facts: Mapping[str, str]
+    status: int | None = None
+    ended: Reason | None = None
+
+    def is_better_than(self, other: _Treatment) -> bool:
+        """Whether this client is served, or turned away for another reason than its certificate, and the other not."""
+        troubled = self.status in https.CERTIFICATE_REJECTED or (self.status or 0) >= https.SERVER_ERROR
+        return self.ended is None and not troubled and (self.status, self.ended) != (other.status, other.ended)
+
+
+async def _treatment(attempt: Attempt, probe: TlsProbe) -> _Treatment:
+    async with attempt.session(lambda: verifying(probe)) as session:
+        try:
+            await session.handshake()
+            facts = attempt.facts(session, verified=True)
+            return _Treatment(facts, await _status(probe, session))
+        except ProbeFailed as failure:
+            if failure.reason not in _TURNED_DOWN or not session.client_certificate_requested:
+                raise
+            return _Treatment({}, ended=failure.reason)
+
+
+async def _status(probe: TlsProbe, session: Session) -> int | None:
     if session.client_certificate_requested is False:
-        return False
-    if attempt.probe.protocol != "HTTPS":
+        return None
+    if probe.protocol != "HTTPS":
         await session.settle(CONSENT)
-        return False
-    request = https.head_request(attempt.probe.server_name)
-    answer = await session.exchange(request, https.MOST_ANSWER, https.END_OF_HEADERS)
-    return https.status_of(answer) in https.UNAUTHENTICATED
+        return None
+    request = https.head_request(probe.server_name)
+    return https.status_of(await session.exchange(request, https.MOST_ANSWER, https.END_OF_HEADERS))
 
 
 async def _speaks_tls(attempt: Attempt) -> None:

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     TIMED_OUT = "TimedOut"
     CONNECTION_CLOSED = "ConnectionClosed"
     TOO_MUCH_DATA = "TooMuchData"
+    RELOAD_PENDING = "ReloadPending"
+    REFUSAL_UNPROVEN = "RefusalUnproven"
     TRUST_UNREADABLE = "TrustUnreadable"
     CLIENT_CERTIFICATE_UNREADABLE = "ClientCertificateUnreadable"
 
@@ -102,6 +104,17 @@ VOCABULARY: Mapping[Reason, Entry] = {
     ),
     Reason.TOO_MUCH_DATA: Entry(
         _UNKNOWN, "The server sent more than {bytes} bytes. Check that a TLS server listens on endpoint.port."
+    ),
+    Reason.RELOAD_PENDING: Entry(
+        _UNKNOWN,
+        "The server shows a verified certificate, but not yet the new one. It has until {until} to load that; where it "
+        "does not by itself, reload or restart it.",
+    ),
+    Reason.REFUSAL_UNPROVEN: Entry(
+        _UNKNOWN,
+        "Without client certificate the server answers with {answer}, and nothing shows that it treats a client with "
+        "the certificate better: that may be its answer to everybody. Let it end such handshakes with a TLS alert, or "
+        "answer HEAD / otherwise where the certificate is shown.",
     ),
     Reason.TRUST_UNREADABLE: Entry(
         _UNKNOWN, "The trust bundle cannot be read. Put PEM certificates into what encryption.trust names."

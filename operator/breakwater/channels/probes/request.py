@@ -7,7 +7,9 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from breakwater.channels.probes.ciphers import OPENSSL_NAMES
@@ -36,10 +38,12 @@ class Addresses:
     Attributes:
         ips: at most 16; a pod that comes or goes does not change what the measurement means.
         endpoint: what they are the addresses of, as the channel names it (`endpoint.host`).
+        total: how many there are of them; the rest is not measured, and the result says so.
     """
 
     ips: tuple[str, ...]
     endpoint: str = ""
+    total: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.ips) <= MOST_ADDRESSES:
@@ -90,6 +94,8 @@ class TlsProbe:
         alpn: offered in this order.
         timeout: seconds for everything together.
         expected_fingerprint: SHA-256 of the leaf that the server ought to show by now, lower-case hex.
+        reload_until: until when another verified leaf does not fail, because the expected one is so young that kubelet
+            and server may not have taken it up.
     """
 
     protocol: str
@@ -103,6 +109,7 @@ class TlsProbe:
     alpn: tuple[str, ...] = ()
     timeout: float = DEFAULT_TIMEOUT
     expected_fingerprint: str | None = None
+    reload_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if not (is_dns_name(self.server_name) or is_ip(self.server_name)):
@@ -128,7 +135,7 @@ class TlsProbe:
         """Name the question: two probes that ask the same have the same digest, in every process and release.
 
         Free of secrets (certificates enter by hash, keys not at all), of time limits, and of the addresses of single
-        pods: those may change without a change of what is asked.
+        pods: those may change without a change of what is asked. The time to reload follows from the expected leaf.
         """
         return _hash(self._meaning())
 
@@ -139,7 +146,7 @@ class TlsProbe:
             "protocol": self.protocol,
             "serverName": self.server_name.lower(),
             "port": self.port,
-            "trust": None if self.trust_pem is None else hashlib.sha256(self.trust_pem).hexdigest(),
+            "trust": None if self.trust_pem is None else digest_of(self.trust_pem),
             "minimumVersion": self.minimum_version,
             "cipherSuites": sorted(self.cipher_suites),
             "alpn": self.alpn,
@@ -166,6 +173,12 @@ class NegativeProbe:
     def digest(self) -> str:
         """As `TlsProbe.digest`, and different for each kind."""
         return _hash({"kind": self.kind, "of": self.probe.digest()})
+
+
+@lru_cache(maxsize=16)
+def digest_of(pem: bytes) -> str:
+    """SHA-256 of certificates. Kept for the moment: all probes of a channel ask for that of the same megabyte."""
+    return hashlib.sha256(pem).hexdigest()
 
 
 def is_dns_name(text: str) -> bool:

@@ -13,7 +13,7 @@ from breakwater.channels.probes.contexts import observing, verifying
 from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason
 from breakwater.channels.probes.request import TlsProbe
 from breakwater.channels.probes.tls import Session
-from breakwater.kernel.time import from_rfc3339
+from breakwater.kernel.time import from_rfc3339, to_rfc3339
 
 # How long TLS 1.3 servers may take to turn down a client certificate; most answer at once.
 CONSENT = 1.0
@@ -31,7 +31,7 @@ _WORTH_A_LOOK = {
 }
 
 
-async def verify(attempt: Attempt) -> MeasurementResult:
+async def verify(attempt: Attempt, now: datetime) -> MeasurementResult:
     """Complete a handshake as a client of the channel would.
 
     Raises:
@@ -42,7 +42,7 @@ async def verify(attempt: Attempt) -> MeasurementResult:
         try:
             await session.handshake()
             facts = attempt.facts(session, verified=True)
-            _compare(probe, session, facts)
+            _compare(probe, session, facts, now)
             facts |= await _consent(probe, session)
         except ProbeFailed as failure:
             if failure.reason is Reason.CLIENT_CERTIFICATE_REJECTED and probe.client_certificate is None:
@@ -73,10 +73,12 @@ def speaking_http1(probe: TlsProbe) -> TlsProbe:
     return probe
 
 
-def _compare(probe: TlsProbe, session: Session, facts: dict[str, str]) -> None:
+def _compare(probe: TlsProbe, session: Session, facts: dict[str, str], now: datetime) -> None:
     if not allows(probe.cipher_suites, session.cipher):
         raise ProbeFailed(Reason.CIPHER_NOT_ALLOWED, facts, cipher=session.cipher)
     if probe.expected_fingerprint not in (None, facts.get("fingerprint")):
+        if probe.reload_until and now < probe.reload_until:
+            raise ProbeFailed(Reason.RELOAD_PENDING, facts, until=to_rfc3339(probe.reload_until))
         raise ProbeFailed(Reason.WRONG_CERTIFICATE, facts)
 
 

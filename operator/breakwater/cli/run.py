@@ -62,6 +62,13 @@ class _Address(click.ParamType[tuple[str, int]]):
     help="Network that probes may reach besides the pods of a channel's own namespace; may be repeated.",
 )
 @click.option(
+    "--max-restarts",
+    type=click.IntRange(0, 1000),
+    default=3,
+    show_default=True,
+    help="How many workloads of the cluster may be restarting at once; 0 holds all restarts.",
+)
+@click.option(
     "--identity", default=lambda: f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", help="Unique among the replicas."
 )
 @click.option("--lease-duration", type=click.IntRange(3, 300), default=15, show_default=True, help="Seconds.")
@@ -119,6 +126,7 @@ async def _options(given: dict[str, object], login: Login) -> Options:
         mode=Mode(str(given["mode"])),
         api_server=await _addresses(urlsplit(login.server).hostname or ""),
         own_addresses=await _addresses(socket.gethostname()),
+        max_restarts=int(str(given["max_restarts"])),
     )
     namespaces = given["namespaces"]
     return Options(

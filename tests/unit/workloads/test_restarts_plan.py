@@ -1,0 +1,161 @@
+"""Which restarts are ordered at once: servers first, within every budget, none after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from breakwater.kernel.plan import ApplyFields, Plan, WriteSecret
+from breakwater.kernel.reading import Entry
+from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
+from breakwater.kernel.settings import Settings
+from breakwater.workloads.asking import Rules
+from breakwater.workloads.marking import RESTARTS, token_of
+from breakwater.workloads.permission import State
+from breakwater.workloads.restarts import FIELD_MANAGER, SETTLED, plan
+from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.workload import Standing, subject_of
+from tests.unit.scenery import NOW
+from tests.unit.workloads.rolling import deployment, marking_key
+from tests.unit.worlds import MemoryWorld
+
+ORDER = "tls=abc"
+FREE = Rules(max_concurrent=9, stop_on_failure=True, schedules=frozenset({""}))
+
+
+class House:
+    """Workloads with what was published of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.world = MemoryWorld(marking_key(), settings=Settings(**settings))
+        self.standings: dict[Subject, Standing] = {}
+        self.world.state(SETTLED, value=True)
+
+    def add(self, name: str, state: State, *, namespace: str = "bpm", rules: Rules = FREE, **change: Any) -> None:
+        shape = {key: change.pop(key) for key in ("restarted", "annotations", "replicas") if key in change}
+        ref = self.world.put(deployment("tls", name=name, namespace=namespace, **shape), by="user")
+        target = Entry.of(self.world.manifest(ref)).project(TARGET)
+        standing = Standing(target, state, "new content of tls: waits", {}, ORDER, "", "", rules, server=False)
+        self.standings[subject_of("Deployment", namespace, name)] = replace(standing, **change)
+
+    def plan(self) -> Plan:
+        self.world.state(("derived-of", "Workload"), dict(self.standings))
+        return self.world.plan(RESTARTS, plan, NOW)
+
+    def ordered(self) -> list[str]:
+        return [action.target.name for action in self.plan().actions if isinstance(action, ApplyFields)]
+
+
+def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() -> None:
+    house = House()
+    house.add("app", State.DUE)
+    (action,) = house.plan().actions
+    assert isinstance(action, ApplyFields)
+    assert (action.manager, action.target) == (FIELD_MANAGER, Ref(DEPLOYMENT, "bpm", "app"))
+    annotations = {CONTENT: ORDER, RESTARTED_AT: "2026-06-01T12:00:00Z"}
+    assert action.manifest["spec"] == {"template": {"metadata": {"annotations": annotations}}}
+    assert "annotations" not in action.manifest["metadata"]
+
+
+def test_servers_go_before_clients() -> None:
+    house = House(max_restarts=1)
+    house.add("a-client", State.DUE)
+    house.add("z-server", State.DUE, server=True)
+    assert house.ordered() == ["z-server"]
+
+
+ONE = replace(FREE, max_concurrent=1)
+BUDGETS: dict[str, tuple[list[tuple[str, State, Mapping[str, Any]]], list[str]]] = {
+    "as many as the cluster allows": (
+        [(name, State.DUE, {"namespace": name}) for name in "abcde"], ["a", "b", "c"],
+    ),
+    "one of a namespace": ([("a", State.DUE, {"rules": ONE}), ("b", State.DUE, {"rules": ONE})], ["a"]),
+    "the strictest schedule counts for the whole namespace": (
+        [("a", State.DUE, {}), ("b", State.CURRENT, {"rules": ONE}), ("c", State.DUE, {})], ["a"],
+    ),
+    "another namespace has a budget of its own": (
+        [("a", State.DUE, {"rules": ONE}), ("b", State.DUE, {"rules": ONE, "namespace": "bi"})], ["b", "a"],
+    ),
+    "what is under way counts": ([("a", State.RESTARTING, {"rules": ONE}), ("b", State.DUE, {})], []),
+    "what waits for something else does not": ([("a", State.WAITING, {"rules": ONE}), ("b", State.DUE, {})], ["b"]),
+    "a failure holds its schedule": (
+        [("a", State.HALTED, {"rules": FREE}), ("b", State.DUE, {"namespace": "bi"})], [],
+    ),
+    "a failure holds no other schedule": (
+        [
+            ("a", State.HALTED, {"rules": replace(FREE, schedules=frozenset({"bpm/nightly"}))}),
+            ("b", State.DUE, {"namespace": "bi"}),
+        ],
+        ["b"],
+    ),
+    "a failure holds nothing where the schedule says so": (
+        [("a", State.HALTED, {"rules": replace(FREE, stop_on_failure=False)}), ("b", State.DUE, {})], ["b"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", BUDGETS)
+def test_how_many_are_ordered_at_once(sentence: str) -> None:
+    workloads, names = BUDGETS[sentence]
+    house = House(max_restarts=3)
+    for name, state, change in workloads:
+        house.add(name, state, **change)
+    assert house.ordered() == names
+
+
+def test_who_waits_is_told_for_what() -> None:
+    house = House(max_restarts=1)
+    for name in ("a", "b"):
+        house.add(name, State.DUE)
+    assert "--max-restarts" in house.plan().value[subject_of("Deployment", "bpm", "b")]
+    house.add("c", State.HALTED)
+    assert "Deployment bpm/c" in house.plan().value[subject_of("Deployment", "bpm", "a")]
+
+
+def test_nothing_is_ordered_twice_though_its_demand_is_not_planned_again_yet() -> None:
+    house = House(max_restarts=1)
+    house.add("a", State.DUE)
+    house.add("b", State.DUE)
+    house.world.put(deployment("tls", name="a", restarted=ORDER), by=FIELD_MANAGER)
+    assert house.ordered() == []
+
+
+def test_nothing_is_ordered_before_every_demand_is_known() -> None:
+    house = House()
+    house.add("a", State.DUE)
+    del house.world._facts[SETTLED]
+    assert house.ordered() == []
+
+
+def test_a_restart_that_did_not_come_back_is_marked_and_its_record_stays() -> None:
+    house = House()
+    house.add("a", State.FAILED, restarted=ORDER)
+    (action,) = house.plan().actions
+    assert isinstance(action, ApplyFields)
+    assert action.manifest["metadata"]["annotations"] == {HALTED: token_of(ORDER)}
+    assert action.manifest["spec"]["template"]["metadata"]["annotations"][CONTENT] == ORDER
+
+
+def test_the_mark_goes_when_it_came_back_after_all() -> None:
+    house = House()
+    house.add("a", State.CURRENT, restarted=ORDER, annotations={HALTED: token_of(ORDER)})
+    (action,) = house.plan().actions
+    assert isinstance(action, ApplyFields)
+    assert "annotations" not in action.manifest["metadata"]
+    assert action.manifest["spec"]["template"]["metadata"]["annotations"][CONTENT] == ORDER
+
+
+def test_the_key_for_marks_is_made_once_and_never_over_somebody_elses() -> None:
+    house = House()
+    assert house.plan().actions == ()
+    key = Ref(SECRET, "breakwater-system", "restart-marks")
+    house.world.drop(key)
+    (action,) = house.plan().actions
+    assert isinstance(action, WriteSecret)
+    assert (action.target, action.replaces) == (key, None)
+    metadata = {"name": key.name, "namespace": key.namespace}
+    house.world.put({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}, by="user")
+    assert house.plan().actions == ()

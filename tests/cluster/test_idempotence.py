@@ -103,7 +103,7 @@ def _variants() -> dict[str, dict[str, Any]]:
         "by-system": {"encryption": {"trust": {"system": True}}, "consumers": [{"kind": "StatefulSet", "name": "app"}]},
         "own-login": {"authentication": {"password": {"secretRef": {"name": "own-login"}}}, "deletionPolicy": "Delete"},
         "ldap": {"protocol": "LDAP", "authentication": {"password": GENERATED}},
-        "oracle": {"protocol": "Oracle", "output": ALIASES},
+        "oracle": {"protocol": "Oracle", "output": {"keys": {"CA": "ca.crt", "SERVER": "host"}}},
         "no-certificate": {"encryption": {"trust": {"authorityRef": reference}}},
     }
 

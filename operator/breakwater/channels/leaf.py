@@ -127,8 +127,9 @@ def due_of(facts: CertificateFacts, wanted: Wanted) -> Due | None:
     None where it ends with its authority, since no new one could live longer; and while nobody can tell what its
     schedule says.
     """
-    issuer, schedule = wanted.authority.pair.facts, wanted.followed.spec
-    if schedule is None or (issuer is not None and facts.not_after >= issuer.not_after):
+    schedule = wanted.followed.spec
+    # Any certificate of the authority's chain may be the one that ends first.
+    if schedule is None or any(facts.not_after >= issuer.not_after for issuer in wanted.authority.pair.chain):
         return None
     return renewal_due(facts.not_before, facts.not_after, schedule, wanted.place)
 

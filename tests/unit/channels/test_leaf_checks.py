@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 import pytest
 
 from breakwater.certificates.authority import Authority
+from breakwater.certificates.following import Followed
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
-from breakwater.channels.leaf import Wanted, due_at, keys_so_far, renewal_of
+from breakwater.certificates.rotation import RotationScheduleSpec
+from breakwater.channels.leaf import Wanted, certificate_status, due_at, keys_so_far, renewal_of
 from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 from tests.unit.scenery import DAY, NOW, foreign_root
 from tests.unit.worlds import secret_manifest
 
+MINUTE = timedelta(minutes=1)
 REQUEST = LeafRequest(
     usages=frozenset({Usage.SERVER}), algorithm=Algorithm.ECDSA_P256, lifetime=90 * DAY, dns_names=("db.bpm.svc",)
 )
@@ -28,7 +31,8 @@ def _view(pair: KeyPair, **changed: bytes) -> KeyPairView:
     )
 
 
-WANTED = Wanted(REQUEST, Authority("platform", SPEC, _view(ROOT), ROOT.certificate_pem))
+EVEN = Followed(RotationScheduleSpec.read({"jitter": 0}), "bpm/even")
+WANTED = Wanted(REQUEST, Authority("platform", SPEC, _view(ROOT), ROOT.certificate_pem), EVEN, "uid/Server")
 LEAF = issue_leaf(REQUEST, ROOT, NOW)
 
 
@@ -42,7 +46,10 @@ def _issued(now: datetime = NOW, root: KeyPair = ROOT, **changes: object) -> Key
 
 OTHER_KEY = issue_leaf(REQUEST, ROOT, NOW).key.open()
 SHORT_ROOT = issue_root(RootRequest(common_name="short", algorithm=Algorithm.ECDSA_P256, lifetime=30 * DAY), NOW)
-ENDS_WITH_ROOT = Wanted(REQUEST, Authority("short", SPEC, _view(SHORT_ROOT), SHORT_ROOT.certificate_pem))
+ENDS_WITH_ROOT = replace(WANTED, authority=Authority("short", SPEC, _view(SHORT_ROOT), SHORT_ROOT.certificate_pem))
+BELOW = replace(ROOT, certificate_pem=ROOT.certificate_pem + SHORT_ROOT.certificate_pem)
+ENDS_WITH_CHAIN = replace(WANTED, authority=replace(WANTED.authority, pair=_view(BELOW)))
+HELD_BACK = replace(WANTED, followed=Followed(None))
 Case = tuple[KeyPairView, Wanted, datetime, str | None, bool]
 
 CASES: dict[str, Case] = {
@@ -53,6 +60,19 @@ CASES: dict[str, Case] = {
     "it ends with its authority: a new one would end there too": (
         _issued(root=SHORT_ROOT), ENDS_WITH_ROOT, NOW + 29 * DAY, None, False,
     ),
+    "it ends with another certificate of its authority's chain": (
+        _issued(lifetime=29 * DAY), ENDS_WITH_CHAIN, NOW + 28 * DAY, "RenewalDue", False,
+    ),
+    "it ends as late as that one": (_issued(lifetime=30 * DAY), ENDS_WITH_CHAIN, NOW + 29 * DAY, None, False),
+    "nobody can tell its schedule: not for its age": (_view(LEAF), HELD_BACK, NOW + 89 * DAY, None, False),
+    "nobody can tell its schedule, and it is damaged": (
+        _view(LEAF, tls_key=OTHER_KEY), HELD_BACK, NOW, "KeyPairBroken", True,
+    ),
+    "nobody can tell its schedule, and another authority signed it": (
+        _issued(root=foreign_root()), HELD_BACK, NOW, "AuthorityChanged", False,
+    ),
+    "the clock was set back: it begins later": (_view(LEAF), WANTED, NOW - 6 * MINUTE, "NotYetValid", False),
+    "the clock was set back by less than the back-dating": (_view(LEAF), WANTED, NOW - 5 * MINUTE, None, False),
     "the key belongs to another certificate": (_view(LEAF, tls_key=OTHER_KEY), WANTED, NOW, "KeyPairBroken", True),
     "the key is gone": (_view(LEAF, tls_key=b""), WANTED, NOW, "KeyPairBroken", True),
     "the certificate is gone": (_view(LEAF, tls_crt=b""), WANTED, NOW, "KeyPairBroken", True),
@@ -88,10 +108,23 @@ def test_the_due_time_is_two_thirds_of_the_life_and_none_where_the_authority_end
     assert facts is not None
     due = due_at(facts, WANTED)
     assert due is not None
-    assert abs(due - (NOW + 60 * DAY)) < timedelta(hours=12)
+    assert abs(due - (NOW + 60.3 * DAY)) < timedelta(minutes=1)
     clamped = _issued(root=SHORT_ROOT).facts
     assert clamped is not None
     assert due_at(clamped, ENDS_WITH_ROOT) is None
+
+
+def test_status_names_the_schedule_and_what_of_it_does_not_come_round() -> None:
+    shown = certificate_status(Usage.SERVER, _view(LEAF), "db-tls", WANTED)
+    assert (shown["schedule"], shown["renewAt"]) == ("bpm/even", "2026-07-31T19:12:00Z")
+    assert not {"outsideWindows", "note"} & shown.keys()
+    rare = RotationScheduleSpec.read({"windows": [{"cron": "0 0 1 1 *", "duration": "1h"}]})
+    shown = certificate_status(Usage.SERVER, _view(LEAF), "db-tls", replace(WANTED, followed=Followed(rare)))
+    assert shown["outsideWindows"] is True
+    assert shown["note"] == "no window opens in time before the certificate ends"
+    assert "schedule" not in shown
+    shown = certificate_status(Usage.SERVER, _view(LEAF), "db-tls", HELD_BACK)
+    assert not {"renewAt", "schedule", "outsideWindows"} & shown.keys()
 
 
 COUNTS = {

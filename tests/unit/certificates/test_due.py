@@ -58,7 +58,7 @@ JITTERS = st.integers(0, 50)
 
 
 def schedules(renewal: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[RotationScheduleSpec]:
-    return st.builds(lambda **fields: spec(**fields), renewal=renewal, windows=WINDOWS, jitter=JITTERS)
+    return st.builds(spec, renewal=renewal, windows=WINDOWS, jitter=JITTERS)
 
 
 LIFETIMES = st.one_of(st.integers(60, 7200), st.integers(60, 400 * 86400), st.integers(60, 3650 * 86400)).map(

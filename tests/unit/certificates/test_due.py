@@ -251,6 +251,12 @@ TABLE: dict[str, Row] = {
     "the window opens too late": (100 * DAY, {"windows": [yearly(31, 8, "1h")]}, "2026-08-07T12:00:00", NO_WINDOW),
     "it opened sooner": (100 * DAY, {"windows": [yearly(5, 7, "1h")]}, "2026-07-05T00:00:00", ""),
     "it opened too soon": (100 * DAY, {"windows": [yearly(4, 7, "1h")]}, "2026-08-07T12:00:00", NO_WINDOW),
+    "it opened before a tenth of the life": (
+        100 * DAY, {"renewal": {"percentage": 15}, "windows": [yearly(10, 6, "1h")]}, "2026-06-16T12:00:00", NO_WINDOW,
+    ),
+    "it opened after a tenth of the life": (
+        100 * DAY, {"renewal": {"percentage": 15}, "windows": [yearly(12, 6, "1h")]}, "2026-06-12T00:00:00", "",
+    ),
     "it opened too soon, and is open for long": (
         100 * DAY, {"windows": [yearly(4, 7, "48h")]}, "2026-07-05T00:00:00", "",
     ),

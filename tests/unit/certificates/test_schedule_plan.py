@@ -37,7 +37,7 @@ from tests.unit.worlds import MemoryWorld, condition, message, namespace_manifes
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 OWN = {"rotationScheduleRef": {"name": "nightly"}}
 NIGHTLY = Subject("RotationSchedule", "bpm", "nightly")
-ATLANTIS = {"windows": [{"cron": "0 2 * * *", "timeZone": "Europe/Atlantis", "duration": "4h"}]}
+ATLANTIS: dict[str, Any] = {"windows": [{"cron": "0 2 * * *", "timeZone": "Europe/Atlantis", "duration": "4h"}]}
 
 
 def schedule_manifest(name: str = "nightly", namespace: str = "bpm", **spec: Any) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_who_counts_as_a_follower(sentence: str) -> None:
 
 
 def test_certificates_that_live_too_short_for_it_are_named_with_a_remedy() -> None:
-    yearly = {"windows": [{"cron": "0 2 1 1 *", "duration": "4h"}], "jitter": 0}
+    yearly: dict[str, Any] = {"windows": [{"cron": "0 2 1 1 *", "duration": "4h"}], "jitter": 0}
     made = scheduled(schedule_manifest(**yearly), channel=OWN)
     status = reported(made)
     assert [item["outsideWindows"] for item in status["upcoming"]] == [True]

@@ -209,6 +209,9 @@ NEXT = {
     "after half an hour was repeated, the hour begins at its beginning": (
         "*/30 2 * * *", "Australia/Lord_Howe", "2026-04-04T12:00", ["2026-04-04T15:30", "2026-04-04T16:00"],
     ),
+    "after half an hour was repeated, every other hour comes at its beginning": (
+        "0 */2 * * *", "Australia/Lord_Howe", "2026-04-04T13:30", ["2026-04-04T15:30", "2026-04-04T17:30"],
+    ),
     "half an hour that is repeated, and a fixed time in it": (
         "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T00:00", ["2026-04-04T14:45", "2026-04-05T15:15"],
     ),

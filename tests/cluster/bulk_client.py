@@ -66,4 +66,5 @@ def collection(manifest: Mapping[str, Any]) -> str:
     """The path of the list that a resource of ours stands in."""
     if manifest["kind"] == "CertificateAuthority":
         return f"{GROUP}/certificateauthorities"
-    return f"{GROUP}/namespaces/{manifest['metadata']['namespace']}/communicationchannels"
+    plural = "rotationschedules" if manifest["kind"] == "RotationSchedule" else "communicationchannels"
+    return f"{GROUP}/namespaces/{manifest['metadata']['namespace']}/{plural}"

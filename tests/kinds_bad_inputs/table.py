@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 AUTHORITY = "CertificateAuthority"
 CHANNEL = "CommunicationChannel"
+SCHEDULE = "RotationSchedule"
 
 ISSUED = {"secretName": "db-tls", "authorityRef": {"name": "platform"}, "dnsNames": ["db.bpm.svc"]}
 BASES: dict[str, dict[str, Any]] = {
@@ -17,6 +18,7 @@ BASES: dict[str, dict[str, Any]] = {
         "endpoint": {"host": "db.bpm.svc"},
         "encryption": {"trust": {"authorityRef": {"name": "platform"}}},
     },
+    SCHEDULE: {},
 }
 GRANT = {"name": "bpm", "namespaceSelector": {}, "usages": ["Server"]}
 
@@ -45,7 +47,7 @@ class BadInput(NamedTuple):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        metadata = {"name": self.id} | ({"namespace": "default"} if self.kind == CHANNEL else {})
+        metadata = {"name": self.id} | ({} if self.kind == AUTHORITY else {"namespace": "default"})
         return {"apiVersion": "breakwater.dev/v1alpha1", "kind": self.kind, "metadata": metadata, "spec": self.spec}
 
 

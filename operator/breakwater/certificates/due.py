@@ -6,17 +6,18 @@ The present moment is no argument: a clock that jumps moves nothing, and every p
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from breakwater.certificates.rotation import RenewalTime, RotationScheduleSpec
-from breakwater.kernel.calendar import last_opening, next_open
+from breakwater.kernel.calendar import Calendar, Window, is_open, last_opening, next_open
+from breakwater.pki.issuing import BACK_DATING
 
 USUAL = 0.67
 RESERVE = 0.1
 """Part of a lifetime that is kept for retries: what is planned later than that counts as too late."""
-FRESH = timedelta(minutes=10)
-"""Leaves are back-dated by five minutes at most; a moment sooner after `notBefore` is the one of their own issue."""
+FRESH = timedelta(minutes=5)
 SPREAD = timedelta(hours=1)
 
 
@@ -34,16 +35,25 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Validity:
-    """The time for which a certificate counts."""
+class Life:
+    """The time for which a certificate counts, from its issue: its back-dating is for clocks that go slow.
 
-    begin: datetime
+    Parts of it count from the issue. Counted from `notBefore`, a short one could be due before it was issued, at once
+    and for ever.
+    """
+
+    issued: datetime
     end: datetime
+
+    @classmethod
+    def of(cls, begin: datetime, end: datetime) -> Life:
+        """From the certificate's bytes; a tenth of a lifetime is an eleventh of what the bytes say."""
+        return cls(begin + min(BACK_DATING, (end - begin) / 11), end)
 
     @property
     def length(self) -> timedelta:
-        """Back-dating and clamping included."""
-        return self.end - self.begin
+        """As it was asked for."""
+        return self.end - self.issued
 
     @property
     def latest(self) -> datetime:
@@ -51,9 +61,14 @@ class Validity:
         return self.end - self.length * RESERVE
 
     @property
-    def earliest(self) -> datetime:
-        """The first moment that is not the certificate's own issue."""
-        return self.begin + min(FRESH, self.length * RESERVE)
+    def tenth(self) -> datetime:
+        """The first moment at which its age can have it renewed."""
+        return self.issued + self.length * RESERVE
+
+    @property
+    def fresh_until(self) -> datetime:
+        """The first moment at which a calendar can have it renewed: as often as the user says, but not at its issue."""
+        return min(self.issued + FRESH, self.tenth)
 
 
 def renewal_due(begin: datetime, end: datetime, schedule: RotationScheduleSpec, place: str) -> Due:
@@ -65,44 +80,47 @@ def renewal_due(begin: datetime, end: datetime, schedule: RotationScheduleSpec, 
         schedule: what it follows.
         place: tells this certificate from others, and stays the same over its renewals; it decides on the jitter.
     """
-    validity = Validity(begin, end)
-    at, missed = _preferred(validity, schedule, place)
-    return _inside(validity, at, missed, schedule)
+    life, share = Life.of(begin, end), schedule.jitter / 100 * _fraction(place)
+    part, missed = USUAL, "renewal.schedule does not come round, inside of windows, before the certificate ends"
+    if schedule.renewal.schedule is None:
+        part, missed = _by_length(life, schedule.renewal)
+    elif (comes := _by_calendar(life, schedule.renewal.schedule.calendar, schedule.open_times, share)) is not None:
+        return Due(comes)
+    at = max(life.issued + life.length * part * (1 - share), life.tenth)
+    return _inside(life, at, missed, schedule.open_times)
 
 
-def _preferred(validity: Validity, schedule: RotationScheduleSpec, place: str) -> tuple[datetime, str]:
-    """The moment without regard to windows."""
-    share = schedule.jitter / 100 * _fraction(place)
-    calendar = schedule.renewal.schedule
-    comes = calendar.calendar.next(validity.earliest) if calendar else None
-    if comes is not None and comes <= validity.latest:
-        return min(comes + SPREAD * share, validity.latest), ""
-    part, missed = _by_length(validity, schedule.renewal)
-    if calendar is not None:
-        part, missed = USUAL, "renewal.schedule does not come round before the certificate ends"
-    return validity.begin + validity.length * part * (1 - share), missed
+def _by_calendar(life: Life, calendar: Calendar, windows: Sequence[Window], share: float) -> datetime | None:
+    """The calendar's next moment, or the first open one after it; None where that would be too late."""
+    comes = calendar.next(life.fresh_until)
+    if comes is None or comes > life.latest:
+        return None
+    spread = min(comes + SPREAD * share, life.latest)
+    # A place may not push a certificate out of a short window, into the next one.
+    opens = next_open(windows, spread if is_open(windows, spread) or not is_open(windows, comes) else comes)
+    return opens if opens is not None and opens <= life.latest else None
 
 
-def _by_length(validity: Validity, renewal: RenewalTime) -> tuple[float, str]:
+def _by_length(life: Life, renewal: RenewalTime) -> tuple[float, str]:
     """The part of the lifetime that passes before the renewal."""
     if renewal.percentage is not None:
         return renewal.percentage / 100, ""
-    if renewal.before is not None and renewal.before <= validity.length * (1 - RESERVE):
-        return 1 - renewal.before / validity.length, ""
+    if renewal.before is not None and renewal.before <= life.length * (1 - RESERVE):
+        return 1 - renewal.before / life.length, ""
     return USUAL, "renewal.before is longer than nine tenths of the certificate's lifetime"
 
 
-def _inside(validity: Validity, at: datetime, missed: str, schedule: RotationScheduleSpec) -> Due:
-    windows = schedule.open_times
+def _inside(life: Life, at: datetime, missed: str, windows: Sequence[Window]) -> Due:
     # What is preferred later than `latest` (percentage 95) is the user's own choice.
     opens = next_open(windows, at)
-    if opens is not None and opens <= max(at, validity.latest):
+    if opens is not None and opens <= max(at, life.latest):
         return Due(opens, missed)
     # Not before half the time has passed: a window right after the issue would have it renewed at once, for ever.
-    sooner = last_opening(windows, validity.begin + (at - validity.begin) / 2, at)
+    half = max(life.issued + (at - life.issued) / 2, life.tenth)
+    sooner = last_opening(windows, half, at) or (half if is_open(windows, half) else None)
     if sooner is not None:
         return Due(sooner, missed)
-    return Due(at, missed or "no window opens before the certificate ends")
+    return Due(at, missed or "no window opens in time before the certificate ends")
 
 
 def _fraction(place: str) -> float:

@@ -6,6 +6,7 @@ shows twice happens the first time; what recurs through the hours goes on by rea
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from cronsim import CronSim, CronSimError
 
 HORIZON = timedelta(days=366 * 5)
 """No certificate is planned further ahead; also bounds the search for a moment that never comes."""
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 class InvalidCalendarError(ValueError):
@@ -35,9 +37,9 @@ class Calendar:
         Raises:
             InvalidCalendarError: it does not.
         """
-        zone = _zone(self.time_zone)
+        _zone(self.time_zone)
         try:
-            next(CronSim(self.cron, datetime(2024, 1, 1, tzinfo=zone)))
+            next(CronSim(self.cron, datetime(2024, 1, 1)))  # noqa: DTZ001 - any zone will do
         except CronSimError as error:
             raise InvalidCalendarError(f"the cron expression has a {str(error).lower()}") from None
         except StopIteration:
@@ -45,9 +47,14 @@ class Calendar:
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """The moments strictly after this one, in order and in UTC, up to the horizon."""
-        end = moment + HORIZON
+        minute, hour, *_ = self.cron.split()
+        found = self._recurring if minute.startswith("*") or hour.startswith("*") else self._fixed
+        moment = moment.astimezone(UTC)
+        yield from found(moment, moment + HORIZON, _zone(self.time_zone))
+
+    def _fixed(self, moment: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         last = moment
-        for found in CronSim(self.cron, moment.astimezone(_zone(self.time_zone))):
+        for found in CronSim(self.cron, moment.astimezone(zone)):
             at = found.astimezone(UTC)
             if at > end:
                 return
@@ -56,9 +63,40 @@ class Calendar:
                 last = at
                 yield at
 
+    def _recurring(self, moment: datetime, end: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        """Span by span between changes of the clock: CronSim's own steps of an hour miss changes of half an hour."""
+        start, offset = moment, _offset(moment, zone)
+        while True:
+            changed, last = None, start
+            for local in CronSim(self.cron, (start + offset).replace(tzinfo=None)):
+                at = local.replace(tzinfo=UTC) - offset
+                changed = _change(last, min(at, end), offset, zone)
+                if changed is not None or at > end:
+                    break
+                last = at
+                yield at
+            if changed is None:
+                return
+            start, offset = changed - SECOND, _offset(changed, zone)
+
     def next(self, moment: datetime) -> datetime | None:
         """The first moment strictly after this one; None where none comes before the horizon."""
         return next(self.after(moment), None)
+
+    def last(self, after: datetime, until: datetime) -> datetime | None:
+        """The latest moment in (after, until]; found by halving, since there may be one each minute of years."""
+        found = self.next(after)
+        if found is None or found > until:
+            return None
+        bound = until
+        while bound - found > SECOND:
+            middle = found + (bound - found) / 2
+            later = self.next(middle)
+            if later is not None and later <= until:
+                found = later
+            else:
+                bound = middle
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +133,28 @@ def next_open(windows: Iterable[Window], moment: datetime) -> datetime | None:
 
 def last_opening(windows: Iterable[Window], after: datetime, until: datetime) -> datetime | None:
     """The latest opening in (after, until]; None where there is none."""
-    found: datetime | None = None
-    for window in windows:
-        for at in window.calendar.after(after):
-            if at > until:
-                break
-            found = max(at, found) if found else at
-    return found
+    found = [at for at in (window.calendar.last(after, until) for window in windows) if at is not None]
+    return max(found, default=None)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _change(start: datetime, until: datetime, offset: timedelta, zone: ZoneInfo) -> datetime | None:
+    """The first second in (start, until] at which the clock is not this far from UTC; changes are days apart."""
+    while start < until:
+        ahead = min(start + DAY, until)
+        if _offset(ahead, zone) != offset:
+            return _halved(start.replace(microsecond=0), ahead, offset, zone)
+        start = ahead
+    return None
+
+
+def _halved(before: datetime, after: datetime, offset: timedelta, zone: ZoneInfo) -> datetime:
+    seconds = range(1, int((after - before) / SECOND) + 1)
+    first = bisect_left(seconds, True, key=lambda count: _offset(before + SECOND * count, zone) != offset)  # noqa: FBT003 - what is looked for
+    return before + SECOND * seconds[first]
 
 
 @lru_cache(maxsize=64)

@@ -90,7 +90,7 @@ def held() -> Inventory:
 
 def failed(live: Live, action: Action) -> Failure | None:
     """How the action ended."""
-    executor = Executor(cast("Writer", live), held(), Metrics(), lambda: datetime.now(UTC))
+    executor = Executor(cast("Writer", live), held(), Metrics(), lambda: datetime.now(UTC), {})
     failure, _ = asyncio.run(executor.run(action))
     return failure
 

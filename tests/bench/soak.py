@@ -46,18 +46,19 @@ def measure(minutes: float) -> None:
         with control.operator() as operator:
             wait_until(lambda: control.all_channels_ready(CHANNELS, "soak"), 300, "all channels being Ready", 1.0)
             cpu = cpu_seconds(operator.pid)
-            soak = asyncio.run(_soak(control, operator, minutes * 60))
+            names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in control.channels("soak")]
+            soak = asyncio.run(_soak(control, operator, names, minutes * 60))
             cpu = cpu_seconds(operator.pid) - cpu
             _show(soak, operator, cpu)
         if not control.all_channels_ready(CHANNELS, "soak"):
             raise RuntimeError("not all channels are Ready any more")
 
 
-async def _soak(control: Stage, operator: OperatorProcess, seconds: float) -> Soak:
+async def _soak(control: Stage, operator: OperatorProcess, names: list[tuple[str, str]], seconds: float) -> Soak:
     soak, started = Soak(), time.monotonic()
     sampler = asyncio.create_task(_sample(soak, operator.pid, started))
     async with Bare(control.login) as bare:
-        changes = _changes(control)
+        changes = _changes(names)
         while (now := time.monotonic() - started) < seconds:
             # By the clock, not by pauses: an answer that was late is made up for.
             await asyncio.sleep(max(0.0, soak.events / EVENTS_A_SECOND - now))
@@ -73,10 +74,9 @@ async def _sample(soak: Soak, pid: int, started: float) -> None:
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def _changes(control: Stage) -> Iterator[tuple[str, bytes]]:
+def _changes(names: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     """Annotations of channels and labels of their Secrets in turn, each time another value."""
     root = "/apis/breakwater.dev/v1alpha1/namespaces/{}/communicationchannels/{}"
-    names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in control.channels("soak")]
     for number in itertools.count():
         for namespace, name in names:
             note = orjson.dumps({"metadata": {"annotations": {"example.com/soak": str(number)}}})

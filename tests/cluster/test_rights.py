@@ -12,7 +12,10 @@ from tests.controlplane import ControlPlane, KubectlError, wait_until
 REFUSED = [
     ("create", "pods", "bpm"),
     ("create", "pods/exec", "bpm"),
-    ("patch", "deployments.apps", "bpm"),
+    ("update", "deployments.apps", "bpm"),
+    ("delete", "deployments.apps", "bpm"),
+    ("patch", "poddisruptionbudgets.policy", "bpm"),
+    ("update", "rotationschedules.breakwater.dev", "bpm"),
     ("update", "communicationchannels.breakwater.dev", "bpm"),
     ("delete", "communicationchannels.breakwater.dev", "bpm"),
     ("delete", "certificateauthorities.breakwater.dev", ""),

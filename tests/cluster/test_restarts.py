@@ -57,12 +57,15 @@ def _current(plane: ControlPlane, space: str, *channels: str) -> None:
     wait_until(check, 60, f"the consumers of {', '.join(channels)} being current")
 
 
-def _renew(plane: ControlPlane, space: str, name: str, host: str) -> None:
+def _renew(plane: ControlPlane, space: str, name: str) -> None:
     """Have another certificate issued: by another name in it."""
-    names = [f"{name}.{space}.svc", f"{host}.{space}.svc"]
+    plane.kubectl("patch", "chan", name, "-n", space, "--type=merge", "-p", _json({"spec": _renamed(space, name)}))
+
+
+def _renamed(space: str, name: str) -> dict[str, object]:
+    names = [f"{name}.{space}.svc", f"more.{space}.svc"]
     server = {"secretName": f"{name}-tls", "authorityRef": {"name": "platform"}, "dnsNames": names}
-    change = {"spec": {"encryption": {"serverCertificate": server}}}
-    plane.kubectl("patch", "chan", name, "-n", space, "--type=merge", "-p", _json(change))
+    return {"encryption": {"trust": {"authorityRef": {"name": "platform"}}, "serverCertificate": server}}
 
 
 def _json(value: object) -> str:
@@ -81,8 +84,8 @@ def test_adopting_a_running_deployment_restarts_nothing_and_new_content_restarts
             _current(plane, space, "a", "b")
             time.sleep(5)
             assert seen.restarts == {"app": 0}
-            _renew(plane, space, "a", "more")
-            _renew(plane, space, "b", "more")
+            _renew(plane, space, "a")
+            _renew(plane, space, "b")
             wait_until(lambda: seen.restarts["app"] == 1, 30, "the restart")
             _current(plane, space, "a", "b")
             time.sleep(5)
@@ -138,8 +141,7 @@ def test_thirty_secrets_at_once_are_five_restarts_within_the_budget_though_the_l
         plane.apply([flow(space, channel, app) for app, used in names.items() for channel in used])
         _current(plane, space, *channels)
         with watching(plane.admin_kubeconfig, space) as seen:
-            for channel in channels:
-                _renew(plane, space, channel, "more")
+            plane.apply([flow(space, c, app, **_renamed(space, c)) for app, used in names.items() for c in used])
             wait_until(lambda: sum(seen.restarts.values()) >= 2, 60, "the first restarts")
             first.kill()
             wait_until(lambda: sum(seen.restarts.values()) >= 5, 90, "the other restarts")
@@ -163,9 +165,9 @@ def test_a_rollout_that_does_not_come_back_stops_the_others_and_says_so(plane: C
         # No pod fits any more: what rolls from now on does not come back.
         plane.kubectl("cordon", "node-1")
         try:
-            _renew(plane, space, "a", "more")
+            _renew(plane, space, "a")
             wait_until(lambda: states(plane, space, "a") == ["Halted"], 60, "the failure being said")
-            _renew(plane, space, "b", "more")
+            _renew(plane, space, "b")
             wait_until(lambda: "did not come back" in _message(plane, space, "b"), 30, "the other being held")
             assert states(plane, space, "b") == ["Due"]
             assert "restart-halted-" in _message(plane, space, "a")
@@ -197,7 +199,7 @@ def test_who_applies_the_same_manifest_each_second_is_not_fought(plane: ControlP
         while time.monotonic() < ends:
             _applied(plane, way, manifest)
             if not renewed and time.monotonic() > ends - 50:
-                _renew(plane, space, "a", "more")
+                _renew(plane, space, "a")
                 renewed = True
             time.sleep(1)
         orders = [
@@ -232,7 +234,7 @@ def test_the_whole_of_a_deployment_but_our_annotations_is_its_owners(plane: Cont
         plane.apply(flow(space, "a", "app"))
         _current(plane, space, "a")
         assert client.get(deployment_of(space, "app"))["spec"] == before, "a first sight writes nothing"
-        _renew(plane, space, "a", "more")
+        _renew(plane, space, "a")
         wait_until(lambda: client.get(deployment_of(space, "app"))["spec"] != before, 30, "the restart")
         after = client.get(deployment_of(space, "app"))["spec"]
         ours = after["template"]["metadata"].pop("annotations")

@@ -7,14 +7,15 @@ ask remember in their status. Where neither knows a Secret, first sight restarts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from breakwater.certificates.keypair import secret_data
 from breakwater.kernel.plan import Plan
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import SECRET, Ref, Subject
 from breakwater.kernel.sealed import Sealed
+from breakwater.kernel.time import earliest
 from breakwater.kernel.world import World
 from breakwater.workloads.asking import Asking, Rules, strictest
 from breakwater.workloads.consumers import WORKLOADS
@@ -32,6 +33,10 @@ from breakwater.workloads.target import TARGET, Target
 
 KIND = "Workload"
 SEPARATOR = ":"
+SETTLE = timedelta(seconds=10)
+"""So long nothing more may have changed before a restart is ordered; renewals that are due together are one restart."""
+LONGEST_SETTLE = timedelta(minutes=1)
+"""Whoever changes his Secrets without end is restarted all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Standing:
         ordered, halted: what the askers are to remember of the last restart that was seen.
         rules: the strictest of those who ask for a restart.
         server: whether it is a serving end.
+        since, changed: when a restart was found to be needed, and for what is needed now; None while none is.
     """
 
     target: Target
@@ -59,6 +65,8 @@ class Standing:
     halted: str
     rules: Rules
     server: bool
+    since: datetime | None = None
+    changed: datetime | None = None
 
 
 def subject_of(kind: str, namespace: str, name: str) -> Subject:
@@ -92,7 +100,22 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     rules, order = strictest(restarting), record_of(needed)
     case = Case(workload, ref.namespace, reading.value, askings, rules, order, world, now)
     standing, due = _standing(case, restarting, found)
-    return Plan(value=standing, mentions=mentions, due=due)
+    last = world.derived(subject)
+    settled, ready = _settled(standing, last.value if isinstance(last, Present) else None, now)
+    return Plan(value=settled, mentions=mentions, due=earliest(due, ready))
+
+
+def _settled(standing: Standing, last: Standing | None, now: datetime) -> tuple[Standing, datetime | None]:
+    """A restart that waits a moment for more: certificates that end together are renewed one after the other."""
+    if standing.state is not State.DUE:
+        return standing, None
+    since = last.since if last and last.since else now
+    changed = last.changed if last and last.changed and last.order == standing.order else now
+    ready = min(changed + SETTLE, since + LONGEST_SETTLE)
+    kept = replace(standing, since=since, changed=changed)
+    if now >= ready:
+        return kept, None
+    return replace(kept, state=State.WAITING, message=f"{standing.message} (more may change just now)"), ready
 
 
 def _content(manifest: Manifest) -> Sealed:

@@ -14,10 +14,10 @@ from breakwater.kernel.world import World
 from breakwater.workloads.marking import RESTARTS, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import APPROVE, HALTED
-from breakwater.workloads.workload import Standing, plan
+from breakwater.workloads.workload import LONGEST_SETTLE, SETTLE, Standing, plan
 from tests.unit.scenery import NOW
 from tests.unit.workloads.rolling import APP, APP_REF, OTHER_KEY, asking, deployment, mark, record, world
-from tests.unit.worlds import MemoryWorld
+from tests.unit.worlds import MemoryWorld, encoded
 
 NIGHTLY = {"windows": [{"cron": "0 2 * * *", "duration": "2h"}], "restarts": {"minReady": "0s"}}
 NIGHT = datetime(2026, 6, 2, 2, 30, tzinfo=UTC)
@@ -25,10 +25,13 @@ OLD, NEW = {"tls": mark(b"old")}, record(tls=b"new")
 
 
 def standing(made: MemoryWorld, now: datetime = NOW) -> Standing:
-    found = made.plan(APP, plan, now)
-    assert found.actions == (), "a demand, never a write"
-    assert isinstance(found.value, Standing)
-    return found.value
+    """How it stands when nothing has changed for a while."""
+    before = made.plan(APP, plan, now - SETTLE)
+    assert before.actions == (), "a demand, never a write"
+    made.state(("derived", APP), before.value)
+    found = made.plan(APP, plan, now).value
+    assert isinstance(found, Standing)
+    return found
 
 
 def knows(**change: Any) -> Any:
@@ -211,3 +214,31 @@ def test_no_content_and_no_plain_digest_of_it_is_published() -> None:
     said = repr(standing(made))
     assert "a password" not in said
     assert mark(b"a password", OTHER_KEY) != mark(b"a password")
+
+
+def test_secrets_that_change_together_are_one_restart() -> None:
+    made = world(deployment("tls", "login"), knows(secrets={**OLD, "login": mark(b"x")}), tls=b"new", login=b"x")
+    first = made.plan(APP, plan, NOW)
+    assert (first.value.state, first.due) == (State.WAITING, NOW + SETTLE)
+    made.state(("derived", APP), first.value)
+    made.edit(Ref(SECRET, "bpm", "login"), lambda manifest: manifest["data"].update(key=encoded(b"y")), by="breakwater")
+    later = made.plan(APP, plan, NOW + SETTLE)
+    assert (later.value.state, later.due) == (State.WAITING, NOW + 2 * SETTLE)
+    made.state(("derived", APP), later.value)
+    last = made.plan(APP, plan, NOW + 2 * SETTLE).value
+    assert last.state is State.DUE
+    assert set(last.order.split(",")) == {f"tls={mark(b'new')}", f"login={mark(b'y')}"}
+
+
+def test_a_secret_that_changes_without_end_does_not_hold_a_restart_for_ever() -> None:
+    made = world(deployment("tls"), knows(), tls=b"new")
+    now = NOW
+    for number in range(100):
+        content = encoded(str(number).encode())
+        made.edit(Ref(SECRET, "bpm", "tls"), lambda manifest, c=content: manifest["data"].update(key=c), by="tenant")
+        found = made.plan(APP, plan, now).value
+        if found.state is State.DUE:
+            break
+        made.state(("derived", APP), found)
+        now += timedelta(seconds=5)
+    assert now - NOW == LONGEST_SETTLE

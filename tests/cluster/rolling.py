@@ -158,12 +158,21 @@ def _await_rolled(plane: Cluster, namespace: str, name: str) -> None:
 
 def consumers_of(plane: Cluster, namespace: str, name: str) -> list[Mapping[str, Any]]:
     """`status.consumers` of a channel."""
-    return list((plane.get("chan", name, "-n", namespace).get("status") or {}).get("consumers") or ())
+    return _consumers(plane.get("chan", name, "-n", namespace))
 
 
 def states(plane: Cluster, namespace: str, name: str) -> list[str]:
     """How its consumers stand."""
-    return [str(item.get("state", "")) for item in consumers_of(plane, namespace, name)]
+    return states_of(plane.get("chan", name, "-n", namespace))
+
+
+def states_of(item: Manifest) -> list[str]:
+    """How the consumers of this channel stand."""
+    return [str(consumer.get("state", "")) for consumer in _consumers(item)]
+
+
+def _consumers(item: Manifest) -> list[Mapping[str, Any]]:
+    return list((item.get("status") or {}).get("consumers") or ())
 
 
 def another_replica(plane: Cluster, identity: str) -> OperatorProcess:

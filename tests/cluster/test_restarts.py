@@ -25,6 +25,7 @@ from tests.cluster.rolling import (
     schedule,
     short_lived,
     states,
+    states_of,
     watching,
 )
 from tests.cluster.second_client import Manifest, SecondClient, secret
@@ -50,11 +51,17 @@ def space(plane: ControlPlane, request: pytest.FixtureRequest) -> str:
 
 
 def _current(plane: ControlPlane, space: str, *channels: str) -> None:
-    def check() -> bool:
-        found = [states(plane, space, name) for name in channels]
-        return all(each and set(each) == {"Current"} for each in found)
+    found: dict[str, list[str]] = {}
 
-    wait_until(check, 60, f"the consumers of {', '.join(channels)} being current")
+    def check() -> bool:
+        items = {item["metadata"]["name"]: item for item in plane.get("chan", "-n", space)["items"]}
+        found.update({name: states_of(items[name]) for name in channels})
+        return all(each and set(each) == {"Current"} for each in found.values())
+
+    try:
+        wait_until(check, 90, "the consumers being current", interval=0.5)
+    except TimeoutError as error:
+        raise AssertionError(f"not current: {found}") from error
 
 
 def _renew(plane: ControlPlane, space: str, name: str) -> None:

@@ -169,6 +169,7 @@ def _grant(**fields: Any) -> tuple[str, dict[str, Any]]:
 
 
 DNS, ADDRESS, DURATION, CRON = "aB0.-*_:\n", "0127af:.%", "0139hmsd.-", "0*/, L\t"
+MINUTE = "0159*"
 WORDS = "aZ0 ._-@=,'\"/\\\n\u00e4\u2028"
 BUILDERS: list[tuple[str, int, Callable[[str], tuple[str, dict[str, Any]]]]] = [
     (DNS, 8, lambda text: _channel(endpoint={"host": text})),
@@ -188,13 +189,13 @@ BUILDERS: list[tuple[str, int, Callable[[str], tuple[str, dict[str, Any]]]]] = [
     (WORDS, 4, lambda text: _grant(namespaceSelector={"matchLabels": {"a": text}})),
     (WORDS, 6, lambda text: _authority(rotation={"reason": text})),
     (CRON, 12, lambda text: _schedule(renewal={"schedule": {"cron": text}})),
-    (CRON, 4, lambda text: _schedule(renewal={"schedule": {"cron": f"{text} * * * *"}})),
-    (CRON, 4, lambda text: _schedule(renewal={"schedule": {"cron": f"0 0 {text} * *"}})),
+    (MINUTE, 2, lambda text: _schedule(renewal={"schedule": {"cron": f"{text} * * * *"}})),
+    (MINUTE, 2, lambda text: _schedule(renewal={"schedule": {"cron": f"0 0 {text} * *"}})),
     (CRON, 12, lambda text: _authority(renewal={"renewal": {"schedule": {"cron": text}}})),
-    (DURATION, 5, lambda text: _schedule(windows=[{"cron": "0 2 * * 6", "duration": text}])),
-    (DURATION, 5, lambda text: _schedule(renewal={"before": text})),
-    (DURATION, 5, lambda text: _schedule(overlap=text)),
-    (DURATION, 5, lambda text: _schedule(restarts={"minReady": text})),
+    (DURATION, 5, lambda text: _schedule(windows=[{"cron": "0 2 * * 6", "duration": f"1h{text}"}])),
+    (MINUTE, 3, lambda text: _schedule(renewal={"before": f"{text}h"})),
+    (MINUTE, 3, lambda text: _schedule(overlap=f"{text}h")),
+    (MINUTE, 3, lambda text: _schedule(restarts={"minReady": f"{text}s"})),
 ]
 MODELS = {kind.resource.kind: kind.spec for kind in (channels.KIND, certificates.KIND, rotation.KIND)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from breakwater.certificates import kind as certificate_authority
 from breakwater.certificates import plan as authority_plan
 from breakwater.certificates import rotation, schedule, trust
@@ -58,7 +60,7 @@ def catalogue() -> Catalogue:
             POD: pod,
             NODE: node,
             POD_DISRUPTION_BUDGET: without_managers,
-            **dict.fromkeys(consumers.WORKLOADS.values(), target.reduced),
+            **{resource: partial(target.reduced, kind=kind) for kind, resource in consumers.WORKLOADS.items()},
         },
         split=(SECRET, CONFIG_MAP),
         indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS),

@@ -69,8 +69,8 @@ class Target:
     labels: tuple[tuple[str, str], ...]
 
 
-def reduced(manifest: Manifest) -> Manifest:
-    """What is kept while decoding."""
+def reduced(manifest: Manifest, kind: str) -> Manifest:
+    """What is kept while decoding; the items of a list do not say their kind."""
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
     names = ("name", "namespace", "uid", "resourceVersion", "labels", "generation", "deletionTimestamp")
     kept = {key: metadata[key] for key in names if key in metadata}
@@ -78,7 +78,7 @@ def reduced(manifest: Manifest) -> Manifest:
     template = (spec.get("template") or {}).get("metadata") or {}
     how = ("replicas", "strategy", "updateStrategy", "paused", "progressDeadlineSeconds", "selector")
     return {
-        "kind": manifest.get("kind", ""),
+        "kind": kind,
         "metadata": kept | ({"annotations": annotations} if annotations else {}),
         "spec": {key: spec[key] for key in how if key in spec},
         "template": {"annotations": _ours(template.get("annotations")), "labels": template.get("labels") or {}},

@@ -74,7 +74,7 @@ def deployment(
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template} | spec,
         "status": status,
     }
-    return {"apiVersion": "apps/v1", **reduced(manifest)}
+    return {"apiVersion": "apps/v1", **reduced(manifest, "Deployment")}
 
 
 def asking(*secrets: str, rules: Mapping[str, Any] | None = None, **change: Any) -> Asking:

@@ -51,7 +51,7 @@ def _workload(name: str, pod: Mapping[str, Any]) -> dict[str, Any]:
 def test_secrets_are_found_wherever_a_pod_template_names_them(sentence: str) -> None:
     pod, names = PODS[sentence]
     assert secrets_used(_workload("app", pod)) == names
-    kept = reduced(_workload("app", pod))
+    kept = reduced(_workload("app", pod), "Deployment")
     assert CONSUMERS.facts(kept) == {("bpm", name): True for name in names}
     assert "annotations" not in kept["metadata"]
     assert "spec" not in kept["template"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +64,12 @@ def define(cluster: ControlPlane) -> None:
     cluster.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in KINDS), "--timeout=20s")
 
 
+def in_the_past(cluster: ControlPlane) -> bool:
+    """Whether what is declared now gets a later creationTimestamp, which is in whole seconds, than the definitions."""
+    created = (cluster.get("crd", name)["metadata"]["creationTimestamp"] for name in KINDS)
+    return datetime.now(UTC) - max(map(datetime.fromisoformat, created)) >= timedelta(seconds=1)
+
+
 def withheld(operator: OperatorProcess) -> bool:
     """Whether the operator has seen that declarations are gone, and stopped."""
     return operator.metric("breakwater_mass_deletion") == 1
@@ -109,6 +116,7 @@ def test_a_missing_definition_is_waited_for_and_its_kind_watched_again(cluster: 
         settle(cluster)
         assert_kept(cluster, before, mark)
         wait_until(lambda: not withheld(operator), 30, "the alarm ending")
+        wait_until(lambda: in_the_past(cluster), 5, "the definitions being older than what is declared next")
         cluster.apply(channel(PLACE, "late", deletionPolicy="Delete"))
         wait_until(all_ready(cluster), 10, "a channel that was declared later")
         cluster.apply(channel(PLACE, "late", deletionPolicy="Delete", output={"secretName": "late-out"}))
@@ -121,6 +129,7 @@ def test_a_deletion_long_after_the_definitions_were_applied_again_needs_no_confi
     with OperatorProcess(cluster) as operator:
         settle(cluster)
         define_anew(cluster)
+        wait_until(lambda: in_the_past(cluster), 5, "the definitions being older than what is declared next")
         settle(cluster)
         wait_until(lambda: not withheld(operator), 30, "the alarm ending")
         asked = len(list(events_of(cluster, "MassDeletion")))

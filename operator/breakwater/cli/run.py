@@ -93,6 +93,7 @@ def run(**given: object) -> None:
     except NoLoginError as error:
         raise click.ClickException(str(error)) from None
     except Exception as error:
+        # Whatever it was ends the process; the log is where people look for why.
         log.exception("ended")
         raise SystemExit(1) from error
 

@@ -215,6 +215,7 @@ def _touches(read: SelectRead, change: Change) -> bool:
     try:
         return _selects(read, change)
     except Exception:
+        # As above: whoever selects it is woken, and fails alone.
         log.exception("bug", extra={"object": str(change.ref), "projection": read.projection.name})
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -178,3 +179,30 @@ def _consumers(item: Manifest) -> list[Mapping[str, Any]]:
 def another_replica(plane: Cluster, identity: str) -> OperatorProcess:
     """One more instance, which takes over soon after the leader's end."""
     return OperatorProcess(plane, identity=identity, lease_duration=4)
+
+
+def await_current(plane: Cluster, space: str, *channels: str) -> None:
+    """Until every consumer of these channels runs with what it should."""
+    found: dict[str, list[str]] = {}
+
+    def check() -> bool:
+        items = {item["metadata"]["name"]: item for item in plane.get("chan", "-n", space)["items"]}
+        found.update({name: states_of(items[name]) for name in channels})
+        return all(each and set(each) == {"Current"} for each in found.values())
+
+    try:
+        wait_until(check, 90, "the consumers being current", interval=0.5)
+    except TimeoutError as error:
+        raise AssertionError(f"not current: {found}") from error
+
+
+def renew(plane: Cluster, space: str, name: str) -> None:
+    """Have another certificate issued: by another name in it."""
+    plane.kubectl("patch", "chan", name, "-n", space, "--type=merge", "-p", json.dumps({"spec": renamed(space, name)}))
+
+
+def renamed(space: str, name: str) -> dict[str, object]:
+    """A change to the channel's certificate."""
+    names = [f"{name}.{space}.svc", f"more.{space}.svc"]
+    server = {"secretName": f"{name}-tls", "authorityRef": {"name": "platform"}, "dnsNames": names}
+    return {"encryption": {"trust": {"authorityRef": {"name": "platform"}}, "serverCertificate": server}}

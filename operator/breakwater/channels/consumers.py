@@ -36,6 +36,7 @@ _REASONS = {
     State.DUE: "RestartWaiting",
     State.RESTARTING: "Restarting",
 }
+_STATES = frozenset(State)
 
 Workload = tuple[str, str]
 """Kind and name."""
@@ -72,8 +73,9 @@ def consumers_of(asked: Asked, secrets: tuple[str, ...]) -> Used:
         entry: dict[str, Any] = {"kind": workload[0], "name": workload[1], "declared": workload in declared}
         entry |= {"secrets": used} if used else {}
         status.append(entry | _told(asked, subject, standing, before, used))
-        if standing is not None and restart:
-            judged.append((standing.state, f"{workload[0]} {workload[1]}: {status[-1].get('message', '')}"))
+        state = str(status[-1].get("state"))
+        if restart and state in _STATES:
+            judged.append((State(state), f"{workload[0]} {workload[1]}: {status[-1].get('message', '')}"))
     return Used(mentions, status[:MOST_SHOWN], _condition(judged))
 
 

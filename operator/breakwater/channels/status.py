@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from breakwater.kernel.durable import MeasurementStatus
 from breakwater.kernel.fields import Fingerprint, Flag, Generation, Instant, Word
 from breakwater.kernel.kind import StatusModel
-from breakwater.kernel.measurement import Result
 from breakwater.kernel.model import Model
 from breakwater.kernel.rules import Items
 from breakwater.pki.requests import Usage
@@ -57,29 +57,6 @@ class CredentialStatus(Model):
     """Secret that holds it."""
     generated_at: Instant | None = None
     """When Breakwater made it; absent where others keep it."""
-
-
-class MeasurementStatus(Model):
-    """The last measurement of one name."""
-
-    name: Word
-    """What was measured."""
-    time: Instant
-    """When."""
-    valid_until: Instant
-    """Until when it counts."""
-    digest: Annotated[str, Field(max_length=128)] = ""
-    """Of what it was measured with: other inputs, other measurement."""
-    result: Result
-    """Whether it holds; Unknown is never shown as holding."""
-    reason: Word = ""
-    """Why, in one CamelCase word."""
-    message: Annotated[str, Field(max_length=2048)] = ""
-    """Why, for people."""
-    facts: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=32)] = Field(
-        default_factory=dict
-    )
-    """What was seen: version, cipher suite, fingerprint and the like."""
 
 
 class ConsumerStatus(Model):

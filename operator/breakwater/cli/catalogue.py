@@ -10,13 +10,12 @@ from breakwater.certificates import rotation, schedule, trust
 from breakwater.certificates.keypair import LEAVES
 from breakwater.channels import kind as communication_channel
 from breakwater.channels import plan as channel_plan
-from breakwater.channels import proof
-from breakwater.channels.probes.request import NegativeProbe, TlsProbe
 from breakwater.channels.probing import probe
 from breakwater.channels.reduced import node, pod, service, slice_
 from breakwater.cluster.informer import without_managers
 from breakwater.engine.catalogue import Catalogue, SubjectKind
 from breakwater.engine.reduce import made_by_us, metadata_only
+from breakwater.kernel import durable
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.references import (
@@ -34,6 +33,7 @@ from breakwater.kernel.references import (
     SECRET,
     SERVICE,
 )
+from breakwater.probes.request import NegativeProbe, TlsProbe
 from breakwater.workloads import consumers, marking, restarts, target, workload
 
 KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND)
@@ -43,7 +43,7 @@ def catalogue() -> Catalogue:
     """Everything that the engine is to run."""
     kinds = (
         SubjectKind("CertificateAuthority", authority_plan.plan, CERTIFICATE_AUTHORITY),
-        SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=proof.seed),
+        SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=durable.seed),
         SubjectKind("RotationSchedule", schedule.plan, ROTATION_SCHEDULE),
         SubjectKind(trust.KIND, trust.plan),
         SubjectKind(workload.KIND, workload.plan),

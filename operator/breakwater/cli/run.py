@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from breakwater.channels.probes.address import Network, parse_allow
 from breakwater.cli.catalogue import catalogue
 from breakwater.cluster.client import Login, NoLoginError
 from breakwater.cluster.election import LeaseTimes
 from breakwater.engine import logs
 from breakwater.engine.operator import Operator, Options
 from breakwater.kernel.settings import Mode, Settings
+from breakwater.probes.address import Network, parse_allow
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from breakwater.certificates.rotation import RotationScheduleSpec
 from breakwater.channels.encryption import CipherSuite
 from breakwater.channels.kind import KIND as CHANNEL
 from breakwater.channels.kind import CommunicationChannelSpec
-from breakwater.channels.probes.ciphers import OPENSSL_NAMES, TLS13_SUITES
 from breakwater.channels.protocols import TRAITS, Protocol, Security, default_port, default_security
 from breakwater.kernel.fields import LabelSelector
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.model import InvalidModelError, Model
+from breakwater.probes.ciphers import OPENSSL_NAMES, TLS13_SUITES
 from tests.kinds_bad_inputs import BAD_INPUTS, BASES, BadInput, merged
 
 KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY, ROTATION)}

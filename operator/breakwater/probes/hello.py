@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 
-from breakwater.channels.probes.request import TlsVersion, is_dns_name
+from breakwater.probes.request import TlsVersion, is_dns_name
 
 _VERSIONS = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2"}
 _BELOW = {TlsVersion.V1_2: 0x0302, TlsVersion.V1_3: 0x0303}

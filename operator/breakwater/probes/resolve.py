@@ -7,9 +7,9 @@ import socket
 import threading
 from ipaddress import ip_address
 
-from breakwater.channels.probes.address import Address
-from breakwater.channels.probes.reasons import ProbeFailed, Reason
-from breakwater.channels.probes.request import is_ip
+from breakwater.probes.address import Address
+from breakwater.probes.reasons import ProbeFailed, Reason
+from breakwater.probes.request import is_ip
 
 # A name server that never answers holds a thread for up to half a minute, longer than any probe waits.
 MOST_LOOKUPS = 32

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from breakwater.channels.probes.ciphers import iana_name
-from breakwater.channels.probes.reasons import ProbeFailed, Reason
-from breakwater.channels.probes.stream import Stream
 from breakwater.kernel.time import to_rfc3339
+from breakwater.probes.ciphers import iana_name
+from breakwater.probes.reasons import ProbeFailed, Reason
+from breakwater.probes.stream import Stream
 
 T = TypeVar("T")
 

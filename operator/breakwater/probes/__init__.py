@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from breakwater.channels.probes.reasons import MeasurementResult, Reason, conclude
+from breakwater.probes.reasons import MeasurementResult, Reason, conclude
 
 _IMPLICIT_TLS: Final = frozenset({"HTTPS", "TLS"})
 

@@ -12,8 +12,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from breakwater.channels.probes.ciphers import OPENSSL_NAMES
 from breakwater.kernel.sealed import Sealed
+from breakwater.probes.ciphers import OPENSSL_NAMES
 
 DEFAULT_TIMEOUT = 10.0
 LONGEST_TIMEOUT = 60.0

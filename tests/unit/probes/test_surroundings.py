@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from breakwater.channels.probing import API_ENDPOINTS, API_SERVICE, surroundings
 from breakwater.kernel.references import NODE, Ref, Resource
+from breakwater.probes.surroundings import API_ENDPOINTS, API_SERVICE, surroundings
 from tests.unit.worlds import MemoryWorld
 
 SERVICE = {

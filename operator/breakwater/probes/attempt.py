@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-from breakwater.channels.probes.address import Address
-from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason, Value, conclude
-from breakwater.channels.probes.request import TlsProbe
-from breakwater.channels.probes.stream import Stream, connected
-from breakwater.channels.probes.tls import Session
+from breakwater.probes.address import Address
+from breakwater.probes.reasons import MeasurementResult, ProbeFailed, Reason, Value, conclude
+from breakwater.probes.request import TlsProbe
+from breakwater.probes.stream import Stream, connected
+from breakwater.probes.tls import Session
 
 
 @dataclass(frozen=True, slots=True)

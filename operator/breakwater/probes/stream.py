@@ -8,8 +8,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from breakwater.channels.probes.address import Address
-from breakwater.channels.probes.reasons import ProbeFailed, Reason
+from breakwater.probes.address import Address
+from breakwater.probes.reasons import ProbeFailed, Reason
 
 # Above the 100 KiB that OpenSSL accepts as a chain, in whatever records it comes.
 BUDGET = 192 * 1024

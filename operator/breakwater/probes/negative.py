@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from breakwater.channels.probes import hello, https
-from breakwater.channels.probes.attempt import Attempt
-from breakwater.channels.probes.contexts import observing, verifying
-from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason
-from breakwater.channels.probes.request import NegativeKind, TlsProbe
-from breakwater.channels.probes.stream import Stream
-from breakwater.channels.probes.tls import Session
-from breakwater.channels.probes.verification import speaking_http1
+from breakwater.probes import hello, https
+from breakwater.probes.attempt import Attempt
+from breakwater.probes.contexts import observing, verifying
+from breakwater.probes.reasons import MeasurementResult, ProbeFailed, Reason
+from breakwater.probes.request import NegativeKind, TlsProbe
+from breakwater.probes.stream import Stream
+from breakwater.probes.tls import Session
+from breakwater.probes.verification import speaking_http1
 
 # Longer than for the positive check: here silence means failure.
 CONSENT = 2.0

@@ -6,14 +6,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from breakwater.channels.probes import https
-from breakwater.channels.probes.attempt import Attempt
-from breakwater.channels.probes.ciphers import allows
-from breakwater.channels.probes.contexts import observing, verifying
-from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason
-from breakwater.channels.probes.request import TlsProbe
-from breakwater.channels.probes.tls import Session
 from breakwater.kernel.time import from_rfc3339, to_rfc3339
+from breakwater.probes import https
+from breakwater.probes.attempt import Attempt
+from breakwater.probes.ciphers import allows
+from breakwater.probes.contexts import observing, verifying
+from breakwater.probes.reasons import MeasurementResult, ProbeFailed, Reason
+from breakwater.probes.request import TlsProbe
+from breakwater.probes.tls import Session
 
 # How long TLS 1.3 servers may take to turn down a client certificate; most answer at once.
 CONSENT = 1.0

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from breakwater.channels.probes.ciphers import tls12_offer
-from breakwater.channels.probes.reasons import ProbeFailed, Reason
-from breakwater.channels.probes.request import ClientCertificate, TlsProbe, TlsVersion
+from breakwater.probes.ciphers import tls12_offer
+from breakwater.probes.reasons import ProbeFailed, Reason
+from breakwater.probes.request import ClientCertificate, TlsProbe, TlsVersion
 
 _VERSIONS = {TlsVersion.V1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.V1_3: ssl.TLSVersion.TLSv1_3}
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from breakwater.channels.probes import negative
-from breakwater.channels.probes.address import Address, AddressContext, Refused, Why, judge
-from breakwater.channels.probes.attempt import Attempt
-from breakwater.channels.probes.reasons import MeasurementResult, ProbeFailed, Reason, conclude
-from breakwater.channels.probes.request import Addresses, Hostname, NegativeProbe, Target, TlsProbe
-from breakwater.channels.probes.resolve import resolve
-from breakwater.channels.probes.verification import look_closer, verify
 from breakwater.kernel.measurement import Result
+from breakwater.probes import negative
+from breakwater.probes.address import Address, AddressContext, Refused, Why, judge
+from breakwater.probes.attempt import Attempt
+from breakwater.probes.reasons import MeasurementResult, ProbeFailed, Reason, conclude
+from breakwater.probes.request import Addresses, Hostname, NegativeProbe, Target, TlsProbe
+from breakwater.probes.resolve import resolve
+from breakwater.probes.verification import look_closer, verify
 
 # Shares of a probe's time limit, so that a dead name server or address leaves time for the rest.
 _RESOLVING, _CONNECTING = 0.5, 0.5

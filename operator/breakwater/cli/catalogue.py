@@ -25,18 +25,27 @@ from breakwater.kernel.references import (
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     ENDPOINT_SLICE,
+    INGRESS,
+    INGRESS_CLASS,
+    MIDDLEWARE,
     NAMESPACE,
     NODE,
     POD,
     POD_DISRUPTION_BUDGET,
     ROTATION_SCHEDULE,
     SECRET,
+    SECURITY_ZONE,
     SERVICE,
 )
 from breakwater.probes.request import NegativeProbe, TlsProbe
+from breakwater.probes.web import WebProbe
 from breakwater.workloads import consumers, marking, restarts, target, workload
+from breakwater.zones import ingress, route
+from breakwater.zones import kind as security_zone
+from breakwater.zones import plan as zone_plan
+from breakwater.zones import proof as zone_proof
 
-KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND)
+KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND, security_zone.KIND)
 
 
 def catalogue() -> Catalogue:
@@ -45,9 +54,11 @@ def catalogue() -> Catalogue:
         SubjectKind("CertificateAuthority", authority_plan.plan, CERTIFICATE_AUTHORITY),
         SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=durable.seed),
         SubjectKind("RotationSchedule", schedule.plan, ROTATION_SCHEDULE),
+        SubjectKind("SecurityZone", zone_plan.plan, SECURITY_ZONE, seed=durable.seed),
         SubjectKind(trust.KIND, trust.plan),
         SubjectKind(workload.KIND, workload.plan),
         SubjectKind(marking.RESTARTS.kind, restarts.plan),
+        SubjectKind(ingress.ROUTE, route.plan),
     )
     return Catalogue(
         kinds={kind.name: kind for kind in kinds},
@@ -60,9 +71,13 @@ def catalogue() -> Catalogue:
             POD: pod,
             NODE: node,
             POD_DISRUPTION_BUDGET: without_managers,
+            INGRESS: ingress.reduced,
+            INGRESS_CLASS: without_managers,
+            MIDDLEWARE: made_by_us,
             **{resource: partial(target.reduced, kind=kind) for kind, resource in consumers.WORKLOADS.items()},
         },
         split=(SECRET, CONFIG_MAP),
         indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS),
-        probers={TlsProbe: probe, NegativeProbe: probe},
+        probers={TlsProbe: probe, NegativeProbe: probe, WebProbe: zone_proof.probe},
+        traces={INGRESS: ingress.TRACE},
     )

@@ -16,12 +16,11 @@ from breakwater.kernel.ownership import OWNED, Mark
 from breakwater.kernel.pruning import CONFIRM, DEFINITION, WINDOW, Left, Vanished, judge, questioned, token
 from breakwater.kernel.reading import ABSENT, Absent, Present
 from breakwater.kernel.references import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, Ref, Subject, definition_of
-from breakwater.kernel.restrain import is_ending
+from breakwater.kernel.restrain import SETTLED, is_ending
 
 log = logging.getLogger(__name__)
 
 TICK = 0.5
-SETTLED = ("settled",)
 """The fact that every subject known at the start was planned once."""
 
 

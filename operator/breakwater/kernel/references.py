@@ -81,9 +81,13 @@ CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+INGRESS = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
+INGRESS_CLASS = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
+MIDDLEWARE = Resource("traefik.io", "v1alpha1", "Middleware", "middlewares")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 COMMUNICATION_CHANNEL = Resource(GROUP, VERSION, "CommunicationChannel", "communicationchannels")
+SECURITY_ZONE = Resource(GROUP, VERSION, "SecurityZone", "securityzones")
 ROTATION_SCHEDULE = Resource(GROUP, VERSION, "RotationSchedule", "rotationschedules")
 CERTIFICATE_AUTHORITY = Resource(GROUP, VERSION, "CertificateAuthority", "certificateauthorities", namespaced=False)
 

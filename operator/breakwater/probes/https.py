@@ -7,6 +7,7 @@ prove nothing there.
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 MOST_ANSWER = 8 * 1024
 END_OF_HEADERS = b"\r\n\r\n"
@@ -25,14 +26,21 @@ SERVER_ERROR = 500
 _NOT_WITHOUT_TLS = frozenset({400, 421, 426, 497})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 
+_IN_PATHS = "/!$&'()*+,;=:@%-._~"
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r|\n|$)")
 _TO_HTTPS = re.compile(rb"\r?\nlocation:[ \t]*https://", re.IGNORECASE)
 
 
 def head_request(host: str) -> bytes:
     """The request with the least effect that every server answers, without any credential in it."""
+    return request("HEAD", host, "/")
+
+
+def request(method: str, host: str, path: str) -> bytes:
+    """A request without a body. What could end a line, or the request line's path, is escaped."""
     authority = f"[{host}]" if ":" in host else host
-    return f"HEAD / HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: breakwater\r\nConnection: close\r\n\r\n".encode()
+    head = f"{method} {quote(path, safe=_IN_PATHS)} HTTP/1.1", f"Host: {quote(authority, safe='[]:')}"
+    return "\r\n".join((*head, "User-Agent: breakwater", "Connection: close", "", "")).encode()
 
 
 def status_of(answer: bytes) -> int | None:

@@ -21,7 +21,7 @@ _RESOLVING, _CONNECTING = 0.5, 0.5
 _MOST_ALTERNATIVES = 4
 
 _NO_CONNECTION = {Reason.CONNECT_FAILED, Reason.CONNECT_TIMED_OUT}
-_SEVERITY = {Result.HOLDS: 0, Result.UNKNOWN: 1, Result.FAILS: 2}
+SEVERITY = {Result.HOLDS: 0, Result.UNKNOWN: 1, Result.FAILS: 2}
 
 
 async def measure(request: TlsProbe | NegativeProbe, context: AddressContext, now: datetime) -> MeasurementResult:
@@ -35,7 +35,7 @@ async def measure(request: TlsProbe | NegativeProbe, context: AddressContext, no
     probe = request.probe if isinstance(request, NegativeProbe) else request
     deadline = asyncio.get_running_loop().time() + probe.timeout
     try:
-        addresses = await _admit(probe.target, context, probe.timeout * _RESOLVING)
+        addresses = await admit(probe.target, context, probe.timeout * _RESOLVING)
     except ProbeFailed as failure:
         return conclude(failure.reason, failure.facts, **failure.values)
     if isinstance(probe.target, Hostname):
@@ -43,10 +43,13 @@ async def measure(request: TlsProbe | NegativeProbe, context: AddressContext, no
     return _counted(await _worst_of_all(request, addresses, deadline, now), probe.target)
 
 
-async def _admit(target: Target, context: AddressContext, seconds: float) -> Sequence[Address]:
-    """Judge every address; one refused address refuses them all.
+async def admit(target: Target, context: AddressContext, seconds: float) -> Sequence[Address]:
+    """Judge every address of a target; one refused address refuses them all.
 
     A mixed answer is how DNS rebinding looks, and which of its addresses a client takes is chance.
+
+    Raises:
+        ProbeFailed: Refused, or ResolutionFailed.
     """
     if isinstance(target, Hostname):
         if not context.allow:
@@ -88,7 +91,7 @@ async def _worst_of_all(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_try(request, address, _CONNECTING, deadline, now)) for address in addresses]
     results = [task.result() for task in tasks]
-    worst = max(results, key=lambda result: _SEVERITY[result.result])
+    worst = max(results, key=lambda result: SEVERITY[result.result])
     return replace(worst, facts={**worst.facts, "addresses": str(len(results))}) if len(results) > 1 else worst
 
 

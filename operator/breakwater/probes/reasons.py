@@ -25,6 +25,8 @@ class Reason(StrEnum):
     PLAINTEXT_REFUSED = "PlaintextRefused"
     OLD_VERSION_REFUSED = "OldVersionRefused"
     ANONYMOUS_REFUSED = "AnonymousRefused"
+    HSTS_SENT = "HstsSent"
+    REDIRECTED = "Redirected"
 
     NOT_MEASURED = "NotMeasured"
     REFUSED = "Refused"
@@ -57,6 +59,12 @@ class Reason(StrEnum):
     PLAINTEXT_ACCEPTED = "PlaintextAccepted"
     OLD_VERSION_ACCEPTED = "OldVersionAccepted"
     ANONYMOUS_ACCEPTED = "AnonymousAccepted"
+    HSTS_MISSING = "HstsMissing"
+    HSTS_DIFFERS = "HstsDiffers"
+    HSTS_ON_HTTP = "HstsOnHttp"
+    NOT_REDIRECTED = "NotRedirected"
+    REDIRECTED_ELSEWHERE = "RedirectedElsewhere"
+    REDIRECT_STATUS = "RedirectStatus"
 
 
 class Entry(NamedTuple):
@@ -73,6 +81,10 @@ VOCABULARY: Mapping[Reason, Entry] = {
     Reason.PLAINTEXT_REFUSED: Entry(_HOLDS, "A request without TLS to port {port} was refused."),
     Reason.OLD_VERSION_REFUSED: Entry(_HOLDS, "A handshake below {minimum} was refused."),
     Reason.ANONYMOUS_REFUSED: Entry(_HOLDS, "A connection without client certificate was refused."),
+    Reason.HSTS_SENT: Entry(
+        _HOLDS, "Answers for {name} carry Strict-Transport-Security with max-age {age} on https, and none on http."
+    ),
+    Reason.REDIRECTED: Entry(_HOLDS, "Requests to {name} by http are answered with {status} to https."),
     Reason.NOT_MEASURED: Entry(
         _UNKNOWN, "{protocol} with {security} security is not measured yet; there is nothing to do but to wait for it."
     ),
@@ -199,6 +211,36 @@ VOCABULARY: Mapping[Reason, Entry] = {
     ),
     Reason.ANONYMOUS_ACCEPTED: Entry(
         _FAILS, "The server accepts connections without client certificate. Make the server require one."
+    ),
+    Reason.HSTS_MISSING: Entry(
+        _FAILS,
+        "The answer for {name} by https (status {status}) carries no valid Strict-Transport-Security. Check in the "
+        "ingress engine's log that it takes up what is written.",
+    ),
+    Reason.HSTS_DIFFERS: Entry(
+        _FAILS,
+        "The answer for {name} by https carries another Strict-Transport-Security: max-age {age}, includeSubDomains "
+        "{subdomains}, preload {preload}. Remove it where the application or the engine's own configuration sets it.",
+    ),
+    Reason.HSTS_ON_HTTP: Entry(
+        _FAILS,
+        "The answer for {name} by http carries Strict-Transport-Security, which RFC 6797 section 7.2 forbids. Remove "
+        "it where the application sets it without looking at the scheme.",
+    ),
+    Reason.NOT_REDIRECTED: Entry(
+        _FAILS,
+        "A request to {name} by http is answered with {status} and not sent to https. Check in the ingress engine's "
+        "log that it takes up what is written, and that the Ingress is served on http at all.",
+    ),
+    Reason.REDIRECTED_ELSEWHERE: Entry(
+        _FAILS,
+        "A request to {name} by http is sent elsewhere than to https on the same host. Remove the redirect that comes "
+        "before that of the zone.",
+    ),
+    Reason.REDIRECT_STATUS: Entry(
+        _FAILS,
+        "A request to {name} by http is sent to https with {status}, not {expected}. Remove the redirect that comes "
+        "before that of the zone, or declare its status.",
     ),
 }
 

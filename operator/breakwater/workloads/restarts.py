@@ -14,6 +14,7 @@ from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT, Free, clai
 from breakwater.kernel.plan import Action, ApplyFields, Disruption, Plan, WriteSecret
 from breakwater.kernel.reading import Present
 from breakwater.kernel.references import Ref, Subject
+from breakwater.kernel.restrain import SETTLED
 from breakwater.kernel.time import to_rfc3339
 from breakwater.kernel.world import World
 from breakwater.pki.recipes import GeneratePassword
@@ -24,7 +25,6 @@ from breakwater.workloads.workload import KIND as WORKLOAD
 from breakwater.workloads.workload import Standing, ref_of
 
 FIELD_MANAGER = f"{MANAGER}/Restarts"
-SETTLED = ("settled",)
 OPAQUE = "Opaque"
 
 

@@ -11,11 +11,12 @@ import pytest
 from breakwater.kernel.plan import ApplyFields, Plan, WriteSecret
 from breakwater.kernel.reading import Entry
 from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
+from breakwater.kernel.restrain import SETTLED
 from breakwater.kernel.settings import Settings
 from breakwater.workloads.asking import Rules
 from breakwater.workloads.marking import RESTARTS, token_of
 from breakwater.workloads.permission import State
-from breakwater.workloads.restarts import FIELD_MANAGER, SETTLED, plan
+from breakwater.workloads.restarts import FIELD_MANAGER, plan
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
 from breakwater.workloads.workload import Standing, subject_of
 from tests.unit.scenery import NOW

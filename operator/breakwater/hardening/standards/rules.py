@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from breakwater.hardening.standards.cel import Cel, all_of, any_of, cel_string, entry, every
-from breakwater.hardening.standards.terms import At, Term
+from breakwater.hardening.standards.terms import At, Term, entries_of, items_of
 
 CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 
@@ -108,7 +108,7 @@ class ContainerAnnotations(Rule):
         return every(containers, "container", any_of(lacking, self.term.cel(entry(_ANNOTATIONS, key))))
 
     def violations(self, pod: Mapping[str, Any]) -> Iterator[str]:
-        annotations = (pod.get("metadata") or {}).get("annotations") or {}
+        annotations = entries_of(entries_of(pod.get("metadata")).get("annotations"))
         for _, container in containers_of(pod):
             key = f"{self.prefix}{container.get('name')}"
             if annotations.get(key) is not None:
@@ -156,9 +156,7 @@ def pod_and_containers(term: Term) -> Rule:
 
 def containers_of(pod: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every container with its path."""
-    spec = pod.get("spec")
-    for name in CONTAINER_LISTS if isinstance(spec, Mapping) else ():
-        items = spec.get(name) if isinstance(spec, Mapping) else None
-        for index, container in enumerate(items if isinstance(items, list | tuple) else ()):
-            if isinstance(container, Mapping):
-                yield f"spec.{name}[{index}]", container
+    spec = entries_of(pod.get("spec"))
+    for name in CONTAINER_LISTS:
+        for index, container in enumerate(items_of(spec.get(name))):
+            yield f"spec.{name}[{index}]", entries_of(container)

@@ -1,0 +1,62 @@
+"""The standards as policies that an API server can be given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from breakwater.hardening.standards import (
+    RESOURCE_RULES,
+    Level,
+    Version,
+    policy_match_conditions,
+    policy_validations,
+    policy_variables,
+)
+
+_API = "admissionregistration.k8s.io/v1"
+STANDARD = "standard"
+"""Label of the namespaces that a policy is bound to; its value is the policy's name."""
+
+
+def policy_name(level: Level, version: Version) -> str:
+    return f"{level.lower()}-{version}".replace(".", "-")
+
+
+def policy(level: Level, version: Version) -> dict[str, Any]:
+    """A ValidatingAdmissionPolicy of all checks."""
+    return {
+        "apiVersion": _API,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": policy_name(level, version)},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": RESOURCE_RULES},
+            "matchConditions": policy_match_conditions(),
+            "variables": policy_variables(level, version),
+            "validations": policy_validations(level, version),
+        },
+    }
+
+
+def bindings(level: Level, version: Version) -> list[dict[str, Any]]:
+    """Two bindings: one refuses, and says the first check that failed; the other warns, and says each of them."""
+    name = policy_name(level, version)
+    return [
+        {
+            "apiVersion": _API,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": f"{name}-{action.lower()}"},
+            "spec": {
+                "policyName": name,
+                "validationActions": [action],
+                "matchResources": {"namespaceSelector": {"matchLabels": {STANDARD: name}}},
+            },
+        }
+        for action in ("Deny", "Warn")
+    ]
+
+
+def namespace(level: Level, version: Version) -> dict[str, Any]:
+    """The namespace in which the policy counts, called as the policy."""
+    name = policy_name(level, version)
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {STANDARD: name}}}

@@ -22,6 +22,11 @@ LONGEST = 2 * YEAR
 Seconds = Annotated[int, Strict(), Field(ge=0, le=LONGEST)]
 
 
+def _flag(path: str) -> str:
+    """A flag in CEL, false where it is left out."""
+    return f"(has(self.{path}) && self.{path})"
+
+
 class ZoneName(StrEnum):
     """Which zone of the guideline it stands for; Custom is none of them."""
 
@@ -46,26 +51,26 @@ class Hsts(Model):
 
     rules = (
         Rule(
-            cel=f"!self.preload || (self.maxAge >= {YEAR} && self.includeSubDomains)",
+            cel=f"!{_flag('preload')} || (self.maxAge >= {YEAR} && {_flag('includeSubDomains')})",
             message=f"is taken by browsers' lists only with maxAge of at least {YEAR} and includeSubDomains: set both, "
             "or preload to false",
             holds=lambda self: not self.preload or (self.max_age >= YEAR and self.include_sub_domains),
             field=".preload",
         ),
         Rule(
-            cel="self.ramp.all(step, step < self.maxAge)",
+            cel="!has(self.ramp) || self.ramp.all(step, step < self.maxAge)",
             message="must be shorter than maxAge, which is the last step",
             holds=lambda self: all(step < self.max_age for step in self.ramp),
             field=".ramp",
         ),
         Rule(
-            cel="self.ramp.all(step, self.ramp.indexOf(step) == 0 || self.ramp[self.ramp.indexOf(step) - 1] < step)",
+            cel="!has(self.ramp) || self.ramp.all(step, self.ramp.indexOf(step) == 0 || self.ramp[self.ramp.indexOf(step) - 1] < step)",
             message="must rise from step to step",
             holds=lambda self: list(self.ramp) == sorted(set(self.ramp)),
             field=".ramp",
         ),
         Rule(
-            cel="self.enabled || self.maxAge > 0",
+            cel=f"{_flag('enabled')} || self.maxAge > 0",
             message="takes HSTS back, which is a header too: set enabled to true with it",
             holds=lambda self: self.enabled or self.max_age > 0,
             field=".maxAge",
@@ -105,7 +110,7 @@ class SecurityZoneSpec(Model):
 
     rules = (
         Rule(
-            cel="!self.hsts.preload || self.httpsRedirect.enabled",
+            cel=f"!{_flag('hsts.preload')} || {_flag('httpsRedirect.enabled')}",
             message="is taken by browsers' lists only where plain http is redirected: enable httpsRedirect, or set "
             "preload to false",
             holds=lambda self: not self.hsts.preload or self.https_redirect.enabled,

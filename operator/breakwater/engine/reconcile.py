@@ -26,7 +26,7 @@ from breakwater.engine.queue import WorkQueue
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.plan import Action, Ending, Failure, Plan
-from breakwater.kernel.reading import ABSENT, CREATED, NOT_FETCHED, NOT_SYNCED, Absent, Entry, Present
+from breakwater.kernel.reading import ABSENT, CREATED, NOT_FETCHED, NOT_PLANNED, NOT_SYNCED, Absent, Entry, Present
 from breakwater.kernel.references import Subject
 from breakwater.kernel.restrain import is_ending, restrain
 from breakwater.kernel.world import World
@@ -34,7 +34,7 @@ from breakwater.kernel.world import World
 log = logging.getLogger(__name__)
 
 ROUNDS = 3
-TRANSIENT = (NOT_SYNCED.reason, NOT_FETCHED.reason)
+TRANSIENT = (NOT_SYNCED.reason, NOT_FETCHED.reason, NOT_PLANNED.reason)
 REPLANS_A_MINUTE = 20
 HOLD_SECONDS = 20.0
 
@@ -85,6 +85,9 @@ class Reconciler:
             # The last line of defence: one subject's bug must not stop the others.
             self._metrics.bugs.labels(subject.kind).inc()
             delay = self._queue.back_off(subject)
+            if self._catalogue.kinds[subject.kind].resource is None:
+                # Whoever reads it must not wait for a word that does not come.
+                self._publish(subject, self._published.get(subject.kind, {}).get(subject))
             log.exception("bug", extra={"subject": str(subject), "again_in": round(delay, 1)})
 
     async def _reconcile(self, subject: Subject) -> None:
@@ -164,7 +167,7 @@ class Reconciler:
             values.pop(subject, None)
         else:
             values[subject] = value
-        self._inventory.state(("derived", subject), ABSENT if value is None else Present(value))
+        self._inventory.state(("derived", subject), Present(value))
         # Read by those who weigh all of them against each other; a burst of changes is one to them.
         self._inventory.state(("derived-of", subject.kind), Present(dict(values)), debounced=True)
 
@@ -215,6 +218,7 @@ class Reconciler:
         self._inventory.remember(subject, {})
         if self._catalogue.kinds[subject.kind].resource is None:
             self._publish(subject, None)
+            self._inventory.state(("derived", subject), ABSENT)
         self._inventory.state(("declared", subject), ABSENT)
 
     async def _write_status(self, subject: Subject, plan: Plan) -> None:

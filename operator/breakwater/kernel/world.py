@@ -12,7 +12,17 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from breakwater.kernel.measurement import Measurement
 from breakwater.kernel.plan import Contest, Failure
-from breakwater.kernel.reading import Entry, Manifest, Present, Projection, Reading, Unknown, project
+from breakwater.kernel.reading import (
+    ABSENT,
+    NOT_PLANNED,
+    Entry,
+    Manifest,
+    Present,
+    Projection,
+    Reading,
+    Unknown,
+    project,
+)
 from breakwater.kernel.references import Ref, Resource, Subject
 from breakwater.kernel.settings import Settings
 
@@ -160,8 +170,12 @@ class World:
         return self._record(IndexRead(index, key), Present(tuple(sorted(reading.value.items(), key=_by_name))))
 
     def derived(self, subject: Subject) -> Reading[Any]:
-        """What a derived subject's last plan published."""
-        return self.fact(("derived", subject))
+        """What a derived subject's last plan published; nobody can tell before its first one."""
+        key = ("derived", subject)
+        said = self._source.fact(key)
+        if isinstance(said, Present):
+            return self._record(FactRead(key), ABSENT if said.value is None else said)
+        return self._record(FactRead(key), NOT_PLANNED)
 
     def derived_of(self, kind: str) -> Reading[Mapping[Subject, Any]]:
         """What the derived subjects of a kind published, those that published nothing left out."""

@@ -64,7 +64,8 @@ class Hsts(Model):
             field=".ramp",
         ),
         Rule(
-            cel="!has(self.ramp) || self.ramp.all(step, self.ramp.indexOf(step) == 0 || self.ramp[self.ramp.indexOf(step) - 1] < step)",
+            cel="!has(self.ramp) || self.ramp.all(step, self.ramp.indexOf(step) == 0 || "
+            "self.ramp[self.ramp.indexOf(step) - 1] < step)",
             message="must rise from step to step",
             holds=lambda self: list(self.ramp) == sorted(set(self.ramp)),
             field=".ramp",

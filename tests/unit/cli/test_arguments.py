@@ -54,6 +54,7 @@ def test_definitions_are_printed_as_manifests_for_kubectl() -> None:
         "CertificateAuthority",
         "CommunicationChannel",
         "RotationSchedule",
+        "SecurityZone",
     }
 
 

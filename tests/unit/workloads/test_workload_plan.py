@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from breakwater.kernel.reading import Absent
 from breakwater.kernel.references import SECRET, Ref
-from breakwater.kernel.world import World
 from breakwater.workloads.marking import RESTARTS, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import APPROVE, HALTED
@@ -206,7 +204,6 @@ def test_a_workload_that_is_gone_stands_for_nothing() -> None:
     made = world(deployment("tls"), knows(), tls=b"new")
     made.drop(APP_REF)
     assert made.plan(APP, plan, NOW).value is None
-    assert isinstance(World(made, APP).derived(APP), Absent)
 
 
 def test_no_content_and_no_plain_digest_of_it_is_published() -> None:

@@ -33,6 +33,7 @@ class Judged:
         reason: CamelCase, for a condition.
         measure: to keep fresh; None where there is nothing to measure.
         measured: the measurement to show.
+        heard: whether the Route has answered.
     """
 
     feature: Feature
@@ -46,6 +47,7 @@ class Judged:
     measure: Measure | None = None
     measured: Measurement | None = None
     due: datetime | None = None
+    heard: bool = True
 
     @property
     def status(self) -> dict[str, Any]:
@@ -66,19 +68,33 @@ def judge(
 ) -> Judged:
     """Put the Route's word and the live answer together."""
     reading = world.derived(route_of(ingress.namespace, ingress.name))
+    heard = isinstance(reading, Present)
     standing = reading.value if isinstance(reading, Present) else Standing("")
     setting, said, reason = _said(wish, feature, standing)
     code = 0 if isinstance(setting, Hsts) else setting.status_code
     measure = measure_of(feature, setting, ingress, standing.answers.get(code, ()), interval)
     if isinstance(measure, str):
         state, detail = _seen(said, None, measure)
-        return Judged(feature, ingress.name, setting, state, detail, standing.engine, said.in_place, reason)
+        return Judged(
+            feature, ingress.name, setting, state, detail, standing.engine, said.in_place, reason, heard=heard
+        )
     measured = durable(world, status, measure, now)
     valid = measured if measured is not None and now <= measured.valid_until else None
     state, detail = _seen(said, valid, "not measured yet")
     due = next_turn(measured, now) if measured is not None else None
     return Judged(
-        feature, ingress.name, setting, state, detail, standing.engine, said.in_place, reason, measure, measured, due
+        feature,
+        ingress.name,
+        setting,
+        state,
+        detail,
+        standing.engine,
+        said.in_place,
+        reason,
+        measure,
+        measured,
+        due,
+        heard,
     )
 
 

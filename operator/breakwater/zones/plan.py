@@ -67,7 +67,8 @@ class _Zone:
         ramp = self._ramp(step, judged)
         measures = tuple(item.measure for item in judged if item.measure is not None)
         return Plan(
-            status=self._status(judged, ramp, ingresses),
+            # What a Route has not heard yet it has not answered; until then status stays as it is.
+            status=self._status(judged, ramp, ingresses) if all(item.heard for item in judged) else None,
             measures=measures,
             mentions={route_of(ingress.namespace, ingress.name): wish for ingress in ingresses},
             due=earliest(ramp.next_at if ramp else None, *(item.due for item in judged)),

@@ -56,10 +56,12 @@ class Standing:
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
     """Decide, write what is missing, take back what nobody wants any more."""
     reading = world.get(Ref(INGRESS, subject.namespace, subject.name), INGRESS_FACTS)
-    if not isinstance(reading, Present) or reading.value.deleting:
+    if not isinstance(reading, Present):
         # Companions go with the Ingress, which owns them.
         return Plan()
     ingress, wishes = reading.value, _wishes(world)
+    if ingress.deleting:
+        return Plan(value=Standing("", "the Ingress is being deleted") if wishes else None)
     controller = controller_of(ingress, world)
     dialect = DIALECTS.get(controller) if isinstance(controller, str) else None
     if dialect is None:

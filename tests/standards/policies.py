@@ -15,7 +15,7 @@ from breakwater.hardening.standards import (
 
 _API = "admissionregistration.k8s.io/v1"
 STANDARD = "standard"
-"""Label of the namespaces that a policy is bound to; its value is the policy's name."""
+"""Label of the policies, and of the namespaces that each is bound to; its value is the policy's name."""
 
 
 def policy_name(level: Level, version: Version) -> str:
@@ -24,10 +24,11 @@ def policy_name(level: Level, version: Version) -> str:
 
 def policy(level: Level, version: Version) -> dict[str, Any]:
     """A ValidatingAdmissionPolicy of all checks."""
+    name = policy_name(level, version)
     return {
         "apiVersion": _API,
         "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": policy_name(level, version)},
+        "metadata": {"name": name, "labels": {STANDARD: name}},
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": RESOURCE_RULES},
@@ -45,7 +46,7 @@ def bindings(level: Level, version: Version) -> list[dict[str, Any]]:
         {
             "apiVersion": _API,
             "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": f"{name}-{action.lower()}"},
+            "metadata": {"name": f"{name}-{action.lower()}", "labels": {STANDARD: name}},
             "spec": {
                 "policyName": name,
                 "validationActions": [action],

@@ -71,7 +71,7 @@ async def _count(cluster: Cluster) -> None:
 
 async def until_refused(client: DryRuns, namespace: str) -> None:
     """Wait until the policy of a namespace counts, with both of its bindings."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             answer = await client.create_one(namespace, MARKER)
             if answer.code == 403 and by_server(answer):
@@ -104,3 +104,8 @@ def by_server(answer: Answer) -> tuple[str, ...]:
     """Ids of the checks that the API server's expressions found violated, of the warnings beside its answer."""
     found = (_WARNED.fullmatch(warning) for warning in answer.warnings)
     return tuple(match[1] for match in found if match)
+
+
+def by_podsecurity(answer: Answer) -> bool:
+    """Whether Kubernetes' own admission finds a violation, of its warning beside the API server's answer."""
+    return any(warning.startswith("would violate PodSecurity ") for warning in answer.warnings)

@@ -12,7 +12,7 @@ import pytest
 from breakwater.hardening.standards import checks
 from breakwater.hardening.standards.cel import cel_string
 from tests.cluster.dry_runs import Answer, DryRuns
-from tests.cluster.standards_scene import LATEST, Wording, by_python, by_server, judged, wordings
+from tests.cluster.standards_scene import LATEST, Wording, by_podsecurity, by_python, by_server, judged, wordings
 from tests.controlplane import Cluster, KubectlError, wait_until
 from tests.standards.policies import policy, policy_name
 from tests.standards.samples import Sample, samples
@@ -69,6 +69,15 @@ def test_the_expressions_and_python_find_the_same_checks_violated(verdicts: Judg
     assert len(verdicts) > 1400
 
 
+def test_podsecurity_of_this_api_server_says_the_same_of_every_sample(verdicts: Judged) -> None:
+    different = {
+        str(sample): answer
+        for answer, (sample, *_) in verdicts.values()
+        if answer.code != 422 and by_podsecurity(answer) == sample.passes
+    }
+    assert different == {}
+
+
 def test_no_expression_has_a_type_error(standards: Cluster) -> None:
     misspelt = policy(*LATEST)
     misspelt["metadata"] = {"name": "misspelt"}
@@ -76,7 +85,7 @@ def test_no_expression_has_a_type_error(standards: Cluster) -> None:
     standards.apply(misspelt)
     try:
         names = ["misspelt", *(wording.namespace for wording in wordings())]
-        wait_until(lambda: all(_checked(standards, name) is not None for name in names), 30, "the type checker")
+        wait_until(lambda: all(_checked(standards, name) is not None for name in names), 60, "the type checker")
         assert "undefined field 'hostNetwrok'" in str(_checked(standards, "misspelt"))
         assert {name: found for name in names[1:] if (found := _checked(standards, name))} == {}
     finally:
@@ -148,7 +157,7 @@ def test_a_literal_means_its_text_and_nothing_else_to_the_api_server(controlplan
     }
     controlplane.apply([literal, binding])
     try:
-        wait_until(lambda: "another text" in _config_map(controlplane, ["x"] * len(HOSTILE)), 30, "the policy")
+        wait_until(lambda: "another text" in _config_map(controlplane, ["x"] * len(HOSTILE)), 60, "the policy")
         assert _config_map(controlplane, HOSTILE) == "created"
         for number in range(len(HOSTILE)):
             changed = [text + "." if number == index else text for index, text in enumerate(HOSTILE)]

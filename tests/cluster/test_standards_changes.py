@@ -10,9 +10,9 @@ import pytest
 
 from breakwater.hardening.standards import NEWEST, Level
 from tests.cluster.dry_runs import Answer, DryRuns
-from tests.cluster.standards_scene import LATEST, by_python, by_server, until_refused
+from tests.cluster.standards_scene import LATEST, by_podsecurity, by_python, by_server, until_refused
 from tests.controlplane import Cluster
-from tests.standards.policies import STANDARD, policy_name
+from tests.standards.policies import labels
 
 NAMESPACE = "standards-changes"
 GOOD_CONTEXT: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -31,10 +31,9 @@ PODS = {"good": _pod("good", GOOD_CONTEXT, GOOD_POD), "bad": _pod("bad", {"privi
 @pytest.fixture(scope="module")
 def pods(standards: Cluster) -> Iterator[Cluster]:
     """One pod that meets Restricted and one, older than the policy's binding, that does not."""
-    labels = {STANDARD: policy_name(*LATEST)}
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     standards.apply([namespace, *PODS.values()])
-    standards.apply({**namespace, "metadata": {"name": NAMESPACE, "labels": labels}})
+    standards.apply({**namespace, "metadata": {"name": NAMESPACE, "labels": labels(*LATEST)}})
     asyncio.run(_until_bound(standards))
     yield standards
     standards.kubectl("patch", "pod", *PODS, "-n", NAMESPACE, "-p", '{"metadata":{"finalizers":null}}')
@@ -68,7 +67,9 @@ CHANGES: dict[str, tuple[str, dict[str, Any], str, int]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_changes_are_judged_as_podsecurity_judges_them(pods: Cluster, name: str) -> None:
     pod, change, subresource, code = CHANGES[name]
-    assert _patched(pods, pod, change, subresource).code == code
+    answer = _patched(pods, pod, change, subresource)
+    assert answer.code == code
+    assert by_podsecurity(answer) == (code == 403)
 
 
 DEBUGGERS: dict[str, dict[str, Any]] = {
@@ -91,7 +92,7 @@ def test_a_container_added_for_debugging_is_judged_like_any_other(pods: Cluster,
     expected = by_python(Level.RESTRICTED, NEWEST, _with(PODS["good"], debugger))
     assert by_server(answer) == expected
     assert answer.code == (403 if expected else 200)
-    assert bool(expected) == (name != "good")
+    assert bool(expected) == by_podsecurity(answer) == (name != "good")
 
 
 def _with(pod: Mapping[str, Any], debugger: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pods that nobody thought of: the expressions and Python agree on them too."""
+"""Pods that nobody thought of: the expressions, Python and Kubernetes' own PodSecurity agree on them too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from breakwater.hardening.standards import NEWEST
 from tests.cluster.dry_runs import Answer, DryRuns
-from tests.cluster.standards_scene import Wording, by_python, by_server, wordings
+from tests.cluster.standards_scene import Wording, by_podsecurity, by_python, by_server, wordings
 from tests.controlplane import Cluster
 
 EXAMPLES = 800
@@ -159,9 +159,10 @@ def _same_verdict(judge: Judge, wording: Wording, pod: dict[str, Any]) -> None:
     expected = by_python(wording.level, wording.version, pod)
     assert by_server(answer) == expected
     assert answer.code == (403 if expected else 201)
+    assert by_podsecurity(answer) == bool(expected)
 
 
-def test_generated_pods_get_the_same_verdict_from_the_expressions_and_from_python(judge: Judge) -> None:
+def test_generated_pods_get_the_same_verdict_from_expressions_python_and_podsecurity(judge: Judge) -> None:
     _same_verdict(judge)
     assert len(judge.verdicts) >= EXAMPLES
     assert min(judge.verdicts.count(verdict) for verdict in (True, False)) > 20

@@ -57,7 +57,14 @@ def bindings(level: Level, version: Version) -> list[dict[str, Any]]:
     ]
 
 
+def labels(level: Level, version: Version) -> dict[str, str]:
+    """What makes a namespace the policy's, and has Kubernetes' own PodSecurity say beside it what it would refuse."""
+    kubernetes = "pod-security.kubernetes.io"
+    standard = {f"{kubernetes}/warn": level.lower(), f"{kubernetes}/warn-version": str(version)}
+    return {STANDARD: policy_name(level, version), **standard}
+
+
 def namespace(level: Level, version: Version) -> dict[str, Any]:
     """The namespace in which the policy counts, called as the policy."""
-    name = policy_name(level, version)
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {STANDARD: name}}}
+    metadata = {"name": policy_name(level, version), "labels": labels(level, version)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from breakwater.hardening.standards import (
-    RESOURCE_RULES,
     Level,
     Version,
     policy_match_conditions,
+    policy_resource_rules,
     policy_validations,
     policy_variables,
 )
@@ -31,7 +31,7 @@ def policy(level: Level, version: Version) -> dict[str, Any]:
         "metadata": {"name": name, "labels": {STANDARD: name}},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": RESOURCE_RULES},
+            "matchConstraints": {"resourceRules": policy_resource_rules()},
             "matchConditions": policy_match_conditions(),
             "variables": policy_variables(level, version),
             "validations": policy_validations(level, version),

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from breakwater.hardening.standards import (
-    RESOURCE_RULES,
     Level,
     Version,
     policy_match_conditions,
+    policy_resource_rules,
     policy_validations,
     policy_variables,
 )
 
 _API = "admissionregistration.k8s.io/v1"
 STANDARD = "standard"
-"""Label of the namespaces that a policy is bound to; its value is the policy's name."""
+"""Label of the policies, and of the namespaces that each is bound to; its value is the policy's name."""
 
 
 def policy_name(level: Level, version: Version) -> str:
@@ -24,13 +24,14 @@ def policy_name(level: Level, version: Version) -> str:
 
 def policy(level: Level, version: Version) -> dict[str, Any]:
     """A ValidatingAdmissionPolicy of all checks."""
+    name = policy_name(level, version)
     return {
         "apiVersion": _API,
         "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": policy_name(level, version)},
+        "metadata": {"name": name, "labels": {STANDARD: name}},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": RESOURCE_RULES},
+            "matchConstraints": {"resourceRules": policy_resource_rules()},
             "matchConditions": policy_match_conditions(),
             "variables": policy_variables(level, version),
             "validations": policy_validations(level, version),
@@ -45,7 +46,7 @@ def bindings(level: Level, version: Version) -> list[dict[str, Any]]:
         {
             "apiVersion": _API,
             "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": f"{name}-{action.lower()}"},
+            "metadata": {"name": f"{name}-{action.lower()}", "labels": {STANDARD: name}},
             "spec": {
                 "policyName": name,
                 "validationActions": [action],
@@ -56,7 +57,14 @@ def bindings(level: Level, version: Version) -> list[dict[str, Any]]:
     ]
 
 
+def labels(level: Level, version: Version) -> dict[str, str]:
+    """What makes a namespace the policy's, and has Kubernetes' own PodSecurity say beside it what it would refuse."""
+    kubernetes = "pod-security.kubernetes.io"
+    standard = {f"{kubernetes}/warn": level.lower(), f"{kubernetes}/warn-version": str(version)}
+    return {STANDARD: policy_name(level, version), **standard}
+
+
 def namespace(level: Level, version: Version) -> dict[str, Any]:
     """The namespace in which the policy counts, called as the policy."""
-    name = policy_name(level, version)
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {STANDARD: name}}}
+    metadata = {"name": policy_name(level, version), "labels": labels(level, version)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

@@ -73,26 +73,25 @@ class OnContainers(Rule):
 class PodOrContainers(Rule):
     """A field of the pod that containers inherit: right on the pod, or on every container, and wrong nowhere."""
 
-    field: At
+    path: str
+    term: Term
 
     def cel(self, containers: str) -> Cel:
-        own = all_of(self.field.present("container"), self.field.term.cel(self._member("container")))
-        lacking = Cel(f"!({self.field.present('container').text})")
-        inherited = all_of(lacking, self.field.present(_SPEC))
-        return all_of(self.field.cel(_SPEC), every(containers, "container", any_of(own, inherited)))
+        field = At(self.path, self.term)
+        own = At(self.path, self.term, required=True).cel("container")
+        inherited = all_of(Cel(f"!({field.present('container').text})"), field.present(_SPEC))
+        return all_of(field.cel(_SPEC), every(containers, "container", any_of(own, inherited)))
 
     def violations(self, pod: Mapping[str, Any]) -> Iterator[str]:
+        field = At(self.path, self.term)
         spec = pod.get("spec")
-        yield from self.field.broken(spec, "spec")
-        inherited = self.field.found(spec) is not None  # one that is wrong is to blame itself, not who inherits it
+        yield from field.broken(spec, "spec")
+        inherited = field.found(spec) is not None  # one that is wrong is to blame itself, not who inherits it
         for path, container in containers_of(pod):
-            if self.field.found(container) is not None:
-                yield from self.field.broken(container, path)
+            if field.found(container) is not None:
+                yield from field.broken(container, path)
             elif not inherited:
-                yield self.field.lacking(path)
-
-    def _member(self, value: str) -> str:
-        return f"{value}.{self.field.path}"
+                yield field.lacking(path)
 
 
 @dataclass(frozen=True, slots=True)

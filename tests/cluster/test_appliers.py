@@ -24,7 +24,7 @@ from tests.cluster.rolling import (
     states,
 )
 from tests.cluster.second_client import Manifest, SecondClient
-from tests.controlplane import ControlPlane, wait_until
+from tests.controlplane import ControlPlane, KubectlError, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +69,19 @@ def test_who_applies_the_same_manifest_each_second_is_not_fought(plane: ControlP
         wait_until(lambda: set(states(plane, space, "a")) == expected, 60, f"the consumer being {expected}")
 
 
+def _replaced(plane: ControlPlane, manifest: Manifest) -> None:
+    """Replace it; whoever meets a change that came between tries again a second later."""
+    try:
+        plane.kubectl("replace", "-f", "-", input=json.dumps(manifest))
+    except KubectlError as error:
+        if "Conflict" not in str(error):
+            raise
+
+
 def _applied(plane: ControlPlane, way: str, manifest: Manifest) -> None:
     if way == "replace":
         if plane.kubectl("get", "deployment", "app", "-n", manifest["metadata"]["namespace"], "--ignore-not-found"):
-            plane.kubectl("replace", "-f", "-", input=json.dumps(manifest))
+            _replaced(plane, manifest)
         else:
             plane.kubectl("create", "-f", "-", input=json.dumps(manifest))
     elif way == "client-side apply":

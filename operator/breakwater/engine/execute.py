@@ -87,10 +87,15 @@ class Executor:
         else:
             self._metrics.actions.labels(type(action).__name__, action.reason, "ok").inc()
             log.info("acted", extra=_told(action))
-            return None, taken
+            return None, partial(self._take, taken, action)
         self._metrics.actions.labels(type(action).__name__, action.reason, failure.reason).inc()
         log.warning("action failed", extra=_told(action) | {"failure": failure.reason, "why": failure.message})
         return failure, lambda: None
+
+    def _take(self, answer: Callable[[], None], action: Action) -> None:
+        for key, value in action.leaves.items():
+            self._inventory.state(key, Present(value))
+        answer()
 
     async def _apply_object(self, action: ApplyObject) -> Callable[[], None]:
         live = self._inventory.look_up(action.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -59,6 +59,8 @@ class Action:
         disruption: what it costs those who use the target.
         notable: whether people should find an event about it.
         takes_away: whether something may be lost by it; such steps need full knowledge.
+        leaves: facts that hold once it is done, for as long as this process lives: whoever undoes it right away, before
+            anybody could plan on it, does not undo that it was done.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Action:
     disruption: Disruption = Disruption.NONE
     notable: bool = False
     takes_away: bool = False
+    leaves: Mapping[Hashable, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

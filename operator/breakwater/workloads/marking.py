@@ -76,3 +76,8 @@ def read_record(text: str) -> dict[str, str]:
 def token_of(record: str) -> str:
     """A short name for a record, for annotations that people copy."""
     return blake2s(record.encode(), digest_size=6).hexdigest() if record else ""
+
+
+def ordered_fact(workload: Subject) -> tuple[str, Subject]:
+    """The fact that holds the token of the last restart that this process has ordered."""
+    return ("ordered", workload)

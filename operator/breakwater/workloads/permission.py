@@ -30,7 +30,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged: one workload whose pods do not run with all that they should."""
+    """What is judged: one workload whose pods do not run with all that they should.
+
+    Attributes:
+        seen: the token of the last restart that is known to have been ordered.
+    """
 
     workload: str
     namespace: str
@@ -38,6 +42,7 @@ class Case:
     askings: tuple[Asking, ...]
     rules: Rules
     order: str
+    seen: str
     world: World
     now: datetime
 
@@ -66,7 +71,9 @@ def permission(case: Case, secrets: Iterable[str]) -> Verdict:
     """Whether a restart for new content of these Secrets may be ordered; only budgets are left to others."""
     target = case.target
     new = f"new content of {', '.join(sorted(secrets))}"
-    if target.restarted_for != case.order and any(asking.ordered == case.token for asking in case.askings):
+    if target.restarted_for != case.order and (
+        case.seen == case.token or any(asking.ordered == case.token for asking in case.askings)
+    ):
         return Verdict(
             State.ERASED,
             f"{new}: the restart was ordered and its annotation was removed again, by somebody who replaces the whole "

@@ -18,7 +18,7 @@ from breakwater.kernel.restrain import SETTLED
 from breakwater.kernel.time import to_rfc3339
 from breakwater.kernel.world import World
 from breakwater.pki.recipes import GeneratePassword
-from breakwater.workloads.marking import KEY_LENGTH, RESTARTS, key_secret, token_of
+from breakwater.workloads.marking import KEY_LENGTH, RESTARTS, key_secret, ordered_fact, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
 from breakwater.workloads.workload import KIND as WORKLOAD
@@ -103,7 +103,12 @@ def _is_under_way(workload: Subject, standing: Standing, world: World) -> bool:
 def _is_stale(workload: Subject, standing: Standing, world: World) -> bool:
     ref = ref_of(workload)
     reading = world.get(ref, TARGET) if ref else None
-    return not isinstance(reading, Present) or reading.value != standing.target
+    if not isinstance(reading, Present) or reading.value != standing.target:
+        return True
+    # The order was undone before its demand was planned again.
+    ordered = world.fact(ordered_fact(workload))
+    undone = isinstance(ordered, Present) and ordered.value == token_of(standing.order)
+    return undone and standing.target.restarted_for != standing.order
 
 
 def _order(workload: Subject, standing: Standing, now: datetime) -> Action:
@@ -117,6 +122,7 @@ def _order(workload: Subject, standing: Standing, now: datetime) -> Action:
         message=standing.message.partition(":")[0],
         disruption=Disruption.OUTAGE if standing.target.outage else Disruption.RESTART,
         notable=True,
+        leaves={ordered_fact(workload): token_of(standing.order)},
     )
 
 

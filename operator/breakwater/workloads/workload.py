@@ -24,6 +24,7 @@ from breakwater.workloads.marking import (
     comparable,
     mark_of,
     marking_key,
+    ordered_fact,
     read_record,
     record_of,
     token_of,
@@ -98,11 +99,18 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     restarting = tuple(asking for asking in askings if asking.restart)
     workload = f"-n {ref.namespace} {ref.resource.plural}/{ref.name}"
     rules, order = strictest(restarting), record_of(needed)
-    case = Case(workload, ref.namespace, reading.value, askings, rules, order, world, now)
+    seen = _seen(subject, world, reading.value)
+    case = Case(workload, ref.namespace, reading.value, askings, rules, order, seen, world, now)
     standing, due = _standing(case, restarting, found)
     last = world.derived(subject)
     settled, ready = _settled(standing, last.value if isinstance(last, Present) else None, now)
     return Plan(value=settled, mentions=mentions, due=earliest(due, ready))
+
+
+def _seen(subject: Subject, world: World, target: Target) -> str:
+    """The last restart ordered: what this process did, though others may have undone it at once; or the template."""
+    ordered = world.fact(ordered_fact(subject))
+    return str(ordered.value) if isinstance(ordered, Present) else token_of(target.restarted_for)
 
 
 def _settled(standing: Standing, last: Standing | None, now: datetime) -> tuple[Standing, datetime | None]:
@@ -182,7 +190,7 @@ def _standing(case: Case, restarting: tuple[Asking, ...], found: _Compared) -> t
     verdict = _verdict(case, found.changed & wanted, found.ordered)
     if verdict.state is State.CURRENT:
         running |= found.needed
-    seen = token_of(case.target.restarted_for) or next((each.ordered for each in case.askings if each.ordered), "")
+    seen = case.seen or next((each.ordered for each in case.askings if each.ordered), "")
     halted = case.token if verdict.state is State.HALTED or verdict.retries else ""
     server = any(asking.server for asking in restarting)
     standing = Standing(

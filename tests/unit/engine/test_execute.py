@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ from breakwater.engine.metrics import Metrics
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.ownership import MANAGED_BY, MANAGER
 from breakwater.kernel.plan import Action, ApplyObject, Failure, Version, WriteSecret
-from breakwater.kernel.reading import Manifest, Present
+from breakwater.kernel.reading import ABSENT, Manifest, Present
 from breakwater.kernel.recipe import Known
 from breakwater.kernel.references import CONFIG_MAP, SECRET, Ref
 from breakwater.kernel.sealed import Sealed
@@ -107,6 +107,15 @@ def test_what_is_missing_is_applied() -> None:
     live = Live()
     assert failed(live, APPLY) is None
     assert live.applied == [BUNDLE]
+
+
+def test_what_an_action_leaves_is_known_when_its_answer_is_taken_and_not_before() -> None:
+    inventory = held()
+    executor = Executor(cast("Writer", Live()), inventory, Metrics(), lambda: datetime.now(UTC), {})
+    _, taken = asyncio.run(executor.run(replace(APPLY, leaves={("ordered", "app"): "token"})))
+    assert inventory.fact(("ordered", "app")) == ABSENT
+    taken()
+    assert inventory.fact(("ordered", "app")) == Present("token")
 
 
 @pytest.mark.parametrize("secret", [OLD, NEW], ids=["what is replaced", "what replaces it"])

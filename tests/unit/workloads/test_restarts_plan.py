@@ -14,7 +14,7 @@ from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
 from breakwater.kernel.restrain import SETTLED
 from breakwater.kernel.settings import Settings
 from breakwater.workloads.asking import Rules
-from breakwater.workloads.marking import RESTARTS, token_of
+from breakwater.workloads.marking import RESTARTS, ordered_fact, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.restarts import FIELD_MANAGER, plan
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
@@ -59,6 +59,22 @@ def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() ->
     annotations = {CONTENT: ORDER, RESTARTED_AT: "2026-06-01T12:00:00Z"}
     assert action.manifest["spec"] == {"template": {"metadata": {"annotations": annotations}}}
     assert "annotations" not in action.manifest["metadata"]
+
+
+def test_an_order_that_was_undone_at_once_is_not_given_again_before_its_demand_is_planned() -> None:
+    house = House()
+    house.add("app", State.DUE)
+    (order,) = house.plan().actions
+    for key, value in order.leaves.items():
+        house.world.state(key, value)
+    assert house.ordered() == []
+
+
+def test_another_try_of_the_same_content_is_ordered() -> None:
+    house = House()
+    house.add("app", State.DUE, restarted=ORDER)
+    house.world.state(ordered_fact(subject_of("Deployment", "bpm", "app")), token_of(ORDER))
+    assert house.ordered() == ["app"]
 
 
 def test_servers_go_before_clients() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from breakwater.kernel.references import SECRET, Ref
-from breakwater.workloads.marking import RESTARTS, token_of
+from breakwater.workloads.marking import RESTARTS, ordered_fact, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import APPROVE, HALTED
 from breakwater.workloads.workload import LONGEST_SETTLE, SETTLE, Standing, plan
@@ -35,6 +35,13 @@ def standing(made: MemoryWorld, now: datetime = NOW) -> Standing:
 def knows(**change: Any) -> Any:
     """Whoever asks remembers that the pods run with the old content."""
     return asking(**{"secrets": OLD, **change})
+
+
+def test_an_order_that_others_undid_at_once_was_given_all_the_same() -> None:
+    made = world(deployment("tls"), knows(), tls=b"new")
+    made.state(ordered_fact(APP), token_of(NEW))
+    found = standing(made)
+    assert (found.state, found.ordered) == (State.ERASED, token_of(NEW))
 
 
 Case = tuple[Mapping[str, Any], tuple[Any, ...], State]

@@ -11,6 +11,7 @@ from breakwater.kernel.durable import durable, next_turn
 from breakwater.kernel.measurement import Measure, Measurement, Result
 from breakwater.kernel.reading import Present
 from breakwater.kernel.world import World
+from breakwater.probes.web import Sts
 from breakwater.zones.dialects.dialect import Said, State
 from breakwater.zones.ingress import Ingress, route_of
 from breakwater.zones.proof import measure_of
@@ -71,8 +72,7 @@ def judge(
     heard = isinstance(reading, Present)
     standing = reading.value if isinstance(reading, Present) else Standing("")
     setting, said, reason = _said(wish, feature, standing)
-    code = 0 if isinstance(setting, Hsts) else setting.status_code
-    measure = measure_of(feature, setting, ingress, standing.answers.get(code, ()), interval)
+    measure = measure_of(feature, _expected(setting, standing), ingress, interval)
     if isinstance(measure, str):
         state, detail = _seen(said, None, measure)
         return Judged(
@@ -96,6 +96,13 @@ def judge(
         due,
         heard,
     )
+
+
+def _expected(setting: Setting, standing: Standing) -> Sts | tuple[int, ...]:
+    """What the engine's answers should show where the setting is in force."""
+    if isinstance(setting, Hsts):
+        return Sts(setting.max_age, setting.include_sub_domains, setting.preload or standing.adds_preload)
+    return standing.answers.get(setting.status_code, (setting.status_code,))
 
 
 def _said(wish: Wish, feature: Feature, standing: Standing) -> tuple[Setting, Said, str]:

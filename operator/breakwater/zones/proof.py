@@ -11,15 +11,22 @@ from breakwater.probes.reasons import MeasurementResult
 from breakwater.probes.surroundings import surroundings
 from breakwater.probes.web import MOST_PLACES, Place, Sts, WebProbe, look
 from breakwater.zones.ingress import Ingress
-from breakwater.zones.wishes import Feature, Hsts, Setting
+from breakwater.zones.wishes import Feature
 
 _LONGEST = 240
 
 
 def measure_of(
-    feature: Feature, setting: Setting, ingress: Ingress, answers: tuple[int, ...], interval: timedelta
+    feature: Feature, expected: Sts | tuple[int, ...], ingress: Ingress, interval: timedelta
 ) -> Measure | str:
-    """The request for a measurement, or why there is nothing to measure."""
+    """The request for a measurement, or why there is nothing to measure.
+
+    Args:
+        feature: what is measured.
+        expected: the header, or the status codes of a right redirect.
+        ingress: where.
+        interval: from one measurement to the next.
+    """
     if not ingress.addresses:
         return "the Ingress has no address in its status yet; see whether its engine runs"
     if not ingress.hosts:
@@ -28,8 +35,8 @@ def measure_of(
     probe = WebProbe(
         places=places[:MOST_PLACES],
         addresses=tuple(sorted(ingress.addresses))[:MOST_PLACES],
-        sts=Sts(setting.max_age, setting.include_sub_domains, setting.preload) if isinstance(setting, Hsts) else None,
-        statuses=() if isinstance(setting, Hsts) else answers or (setting.status_code,),
+        sts=expected if isinstance(expected, Sts) else None,
+        statuses=() if isinstance(expected, Sts) else expected,
     )
     return Measure(name_of(feature, ingress.name), probe, probe.digest(), interval)
 

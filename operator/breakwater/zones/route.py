@@ -44,12 +44,14 @@ class Standing:
         engine: for people; the controller's own name where it is none of ours, empty where nobody can tell.
         why_not: why nothing can be written at all; empty where it can.
         answers: what status codes of a redirected GET mean what was declared.
+        adds_preload: whether each Strict-Transport-Security header of the engine carries `preload`.
         outcomes: by feature.
     """
 
     engine: str
     why_not: str = ""
     answers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    adds_preload: bool = False
     outcomes: Mapping[Feature, Outcome] = field(default_factory=dict)
 
 
@@ -113,7 +115,9 @@ class _Writing:
             for feature, setting in wish.settings.items():
                 said = self.dialect.write(self.ingress, {**wish.settings, feature: setting}).said[feature]
                 outcomes.setdefault(feature, Outcome(said, None))
-        standing = Standing(self.dialect.name, answers=self.dialect.answers, outcomes=outcomes)
+        standing = Standing(
+            self.dialect.name, answers=self.dialect.answers, adds_preload=self.dialect.adds_preload, outcomes=outcomes
+        )
         return Plan(actions=tuple(actions), due=kept.due, value=standing if wishes else None)
 
     def _companions(self, written: Written, held: set[Feature]) -> Kept:

@@ -80,6 +80,7 @@ class Dialect:
         write: the settings in its words; pure.
         keys: the annotations that it may write for a feature, each with the first version that knows it.
         companion: name of the object that holds a feature on an Ingress; None where there is none.
+        adds_preload: whether each Strict-Transport-Security header of it carries `preload`.
         links: the annotation that lists the companions; empty where there are none.
         link: how it names one of them.
         max_age: the Strict-Transport-Security max-age that is written now, from the Ingress and its HSTS companion.
@@ -93,5 +94,6 @@ class Dialect:
     max_age: Callable[[Ingress, Manifest | None], int | None]
     answers: Mapping[int, tuple[int, ...]]
     companion: Callable[[Ingress, Feature], Companion] | None = None
+    adds_preload: bool = False
     links: str = ""
     link: Callable[[Ref], str] = str

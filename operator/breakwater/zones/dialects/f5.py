@@ -73,4 +73,5 @@ DIALECT = Dialect(
     keys=KEYS,
     max_age=max_age,
     answers={code: (code,) for code in (301, 302, 307, 308)},
+    adds_preload=True,
 )

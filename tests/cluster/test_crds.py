@@ -13,6 +13,7 @@ from breakwater.certificates import kind as certificates
 from breakwater.certificates import rotation
 from breakwater.channels import kind as channels
 from breakwater.kernel.model import InvalidModelError
+from breakwater.zones import kind as zones
 from tests.controlplane import KubectlError
 from tests.kinds_bad_inputs import AUTHORITY, BAD_INPUTS, BASES, CHANNEL, SCHEDULE, BadInput, merged
 
@@ -197,7 +198,7 @@ BUILDERS: list[tuple[str, int, Callable[[str], tuple[str, dict[str, Any]]]]] = [
     (MINUTE, 3, lambda text: _schedule(overlap=f"{text}h")),
     (MINUTE, 3, lambda text: _schedule(restarts={"minReady": f"{text}s"})),
 ]
-MODELS = {kind.resource.kind: kind.spec for kind in (channels.KIND, certificates.KIND, rotation.KIND)}
+MODELS = {kind.resource.kind: kind.spec for kind in (channels.KIND, certificates.KIND, rotation.KIND, zones.KIND)}
 
 
 def _generated(source: random.Random, number: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 AUTHORITY = "CertificateAuthority"
 CHANNEL = "CommunicationChannel"
 SCHEDULE = "RotationSchedule"
+ZONE = "SecurityZone"
 
 ISSUED = {"secretName": "db-tls", "authorityRef": {"name": "platform"}, "dnsNames": ["db.bpm.svc"]}
 BASES: dict[str, dict[str, Any]] = {
@@ -19,6 +20,7 @@ BASES: dict[str, dict[str, Any]] = {
         "encryption": {"trust": {"authorityRef": {"name": "platform"}}},
     },
     SCHEDULE: {},
+    ZONE: {"ingressSelector": {}},
 }
 GRANT = {"name": "bpm", "namespaceSelector": {}, "usages": ["Server"]}
 

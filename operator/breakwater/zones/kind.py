@@ -58,14 +58,20 @@ class Hsts(Model):
             field=".preload",
         ),
         Rule(
+            cel=f"!{_flag('preload')} || !has(self.ramp) || size(self.ramp) == 0",
+            message="is taken by browsers' lists only at the last step: let the ramp end, remove it, then set preload",
+            holds=lambda self: not (self.preload and self.ramp),
+            field=".preload",
+        ),
+        Rule(
             cel="!has(self.ramp) || self.ramp.all(step, step < self.maxAge)",
             message="must be shorter than maxAge, which is the last step",
             holds=lambda self: all(step < self.max_age for step in self.ramp),
             field=".ramp",
         ),
         Rule(
-            cel="!has(self.ramp) || self.ramp.all(step, self.ramp.indexOf(step) == 0 || "
-            "self.ramp[self.ramp.indexOf(step) - 1] < step)",
+            cel="!has(self.ramp) || (self.ramp.isSorted() && "
+            "self.ramp.all(step, self.ramp.exists_one(other, other == step)))",
             message="must rise from step to step",
             holds=lambda self: list(self.ramp) == sorted(set(self.ramp)),
             field=".ramp",

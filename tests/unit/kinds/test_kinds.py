@@ -17,9 +17,10 @@ from breakwater.kernel.fields import LabelSelector
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.model import InvalidModelError, Model
 from breakwater.probes.ciphers import OPENSSL_NAMES, TLS13_SUITES
+from breakwater.zones.kind import KIND as ZONE
 from tests.kinds_bad_inputs import BAD_INPUTS, BASES, BadInput, merged
 
-KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY, ROTATION)}
+KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY, ROTATION, ZONE)}
 GOOD = sorted((Path(__file__).parent / "samples/good").glob("*.yaml"))
 STATUSES = Path(__file__).parent / "samples/status"
 MANIFESTS = [manifest for path in GOOD for manifest in yaml.safe_load_all(path.read_text())]

@@ -82,13 +82,18 @@ class ApplyObject(Action):
 class ApplyFields(Action):
     """Server-side apply of single fields on an object of others, as `manager`; never forced.
 
-    Two askers with one manager would erase each other's fields, hence one manager per asking resource. `uid` keeps a
-    deleted object from coming back as a stub.
+    Two askers with one manager would erase each other's fields, hence one manager per asking resource.
+
+    Attributes:
+        manifest: name and fields.
+        manager: as whom.
+        decided_on: the object as it was looked at. Its uid keeps a deleted one from coming back as a stub; its version
+            voids a request that comes late, or again because its answer was lost.
     """
 
     manifest: Manifest
     manager: str
-    uid: str
+    decided_on: Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

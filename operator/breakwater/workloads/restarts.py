@@ -19,7 +19,7 @@ from breakwater.kernel.world import World
 from breakwater.pki.recipes import GeneratePassword
 from breakwater.workloads.marking import KEY_LENGTH, RESTARTS, key_secret, token_of
 from breakwater.workloads.permission import State
-from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET, VERSION
 from breakwater.workloads.workload import KIND as WORKLOAD
 from breakwater.workloads.workload import Standing, ref_of
 
@@ -38,7 +38,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     if not isinstance(world.fact(SETTLED), Present):
         return Plan(actions=tuple(actions))
     admitted, waiting = _admitted(standings, world)
-    actions += [_order(workload, standings[workload], now) for workload in admitted]
+    actions += [_order(workload, standings[workload], world, now) for workload in admitted]
     return Plan(actions=tuple(actions), value=waiting or None)
 
 
@@ -71,7 +71,8 @@ def _admitted(standings: Mapping[Subject, Standing], world: World) -> tuple[list
     admitted: list[Subject] = []
     waiting: dict[Subject, str] = {}
     due = [item for item in standings.items() if item[1].state is State.DUE and not _is_stale(*item, world)]
-    for workload, standing in sorted(due, key=lambda item: (not item[1].server, item[0])):
+    # Who is refused is tried again, but takes nobody's place: that may go on for ever.
+    for workload, standing in sorted(due, key=lambda item: (_is_refused(item[0], world), not item[1].server, item[0])):
         stopped = next((failed[schedule] for schedule in sorted(standing.rules.schedules) if schedule in failed), None)
         if stopped is not None:
             waiting[workload] = f"the restart of {_named(stopped)} did not come back and holds all of its schedule"
@@ -82,7 +83,25 @@ def _admitted(standings: Mapping[Subject, Standing], world: World) -> tuple[list
         else:
             admitted.append(workload)
             places[workload.namespace] += 1
-    return admitted, waiting
+    return admitted, waiting | dict(_refusals(admitted, world))
+
+
+def _refusals(admitted: list[Subject], world: World) -> Iterator[tuple[Subject, str]]:
+    """Why the last try to order these failed; what planning again mends is not worth a word."""
+    for workload in admitted:
+        failure = world.failure(_order_id(workload))
+        if failure is not None and failure.reason != "Conflict":
+            yield workload, failure.message
+
+
+def _is_refused(workload: Subject, world: World) -> bool:
+    """Whether the last order was not carried out; without an answer it may have been, and counts in the budgets."""
+    failure = world.failure(_order_id(workload))
+    return failure is not None and failure.reason not in ("Unreachable", "ServerError")
+
+
+def _order_id(workload: Subject) -> str:
+    return f"restart:{workload}"
 
 
 def _allowed(standings: Mapping[Subject, Standing]) -> dict[str, int]:
@@ -106,12 +125,12 @@ def _is_stale(workload: Subject, standing: Standing, world: World) -> bool:
     return not isinstance(reading, Present) or reading.value != standing.target
 
 
-def _order(workload: Subject, standing: Standing, now: datetime) -> Action:
+def _order(workload: Subject, standing: Standing, world: World, now: datetime) -> Action:
     record = {CONTENT: standing.order, RESTARTED_AT: to_rfc3339(now)}
     return _apply(
-        f"restart:{workload}",
+        _order_id(workload),
         workload,
-        standing,
+        world,
         record,
         reason="Restart",
         message=standing.message.partition(":")[0],
@@ -134,7 +153,7 @@ def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Acti
             yield _apply(
                 f"halt:{workload}",
                 workload,
-                standing,
+                world,
                 record,
                 halted=token_of(target.restarted_for),
                 reason="RestartHalted",
@@ -145,7 +164,7 @@ def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Acti
             yield _apply(
                 f"resume:{workload}",
                 workload,
-                standing,
+                world,
                 record,
                 reason="RestartCameBack",
                 message="its pods came back after all",
@@ -155,15 +174,16 @@ def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Acti
 def _apply(
     action_id: str,
     workload: Subject,
-    standing: Standing,
+    world: World,
     record: Mapping[str, str],
     *,
     halted: str = "",
     **rest: Any,
 ) -> Action:
     ref = ref_of(workload)
-    if ref is None:
-        raise ValueError(f"{workload}: it was planned, so its kind is known")
+    live = world.get(ref, VERSION) if ref else None
+    if ref is None or not isinstance(live, Present):
+        raise ValueError(f"{workload}: it was planned as it stands, so it is there")
     metadata: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace}
     metadata |= {"annotations": {HALTED: halted}} if halted else {}
     manifest = {
@@ -173,7 +193,7 @@ def _apply(
         "spec": {"template": {"metadata": {"annotations": dict(record)}}},
     }
     return ApplyFields(
-        id=action_id, target=ref, manifest=manifest, manager=FIELD_MANAGER, uid=standing.target.uid, **rest
+        id=action_id, target=ref, manifest=manifest, manager=FIELD_MANAGER, decided_on=live.value, **rest
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from math import floor
 from typing import Any
 
+from breakwater.kernel.plan import Version
 from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.references import GROUP
 from breakwater.kernel.time import from_rfc3339
@@ -237,3 +238,11 @@ def _share(value: int | str | None, replicas: int) -> int:
 
 
 TARGET: Projection[Target] = Projection("target", _target)
+
+
+def _version(manifest: Manifest) -> Version:
+    return Version(manifest["metadata"].get("uid", ""), manifest["metadata"].get("resourceVersion", ""))
+
+
+VERSION: Projection[Version] = Projection("version", _version)
+"""Changes with everything, so it is read by who writes just then."""

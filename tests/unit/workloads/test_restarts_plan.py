@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from breakwater.kernel.plan import ApplyFields, Plan, WriteSecret
+from breakwater.kernel.plan import ApplyFields, Failure, Plan, Version, WriteSecret
 from breakwater.kernel.reading import Entry
 from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
 from breakwater.kernel.settings import Settings
@@ -58,6 +58,8 @@ def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() ->
     annotations = {CONTENT: ORDER, RESTARTED_AT: "2026-06-01T12:00:00Z"}
     assert action.manifest["spec"] == {"template": {"metadata": {"annotations": annotations}}}
     assert "annotations" not in action.manifest["metadata"]
+    live = house.world.manifest(action.target)["metadata"]
+    assert action.decided_on == Version(live["uid"], live["resourceVersion"])
 
 
 def test_servers_go_before_clients() -> None:
@@ -159,3 +161,34 @@ def test_the_key_for_marks_is_made_once_and_never_over_somebody_elses() -> None:
     metadata = {"name": key.name, "namespace": key.namespace}
     house.world.put({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}, by="user")
     assert house.plan().actions == ()
+
+
+REFUSED = Failure("Forbidden", "Deployment bpm/a: the operator may not write this: cannot patch; allow it")
+UNCERTAIN = Failure("ServerError", "Deployment bpm/a: the API server answered 504; trying again")
+PASSING = Failure("Conflict", "Deployment bpm/a: it changed meanwhile; planning again")
+
+
+@pytest.mark.parametrize(
+    ("failure", "names"),
+    [
+        pytest.param(REFUSED, ["b"], id="a refused one takes nobody's place"),
+        pytest.param(UNCERTAIN, ["a"], id="one that may have been ordered all the same keeps its place"),
+    ],
+)
+def test_a_restart_that_failed_to_be_ordered_is_tried_again(failure: Failure, names: list[str]) -> None:
+    house = House(max_restarts=1)
+    for name in "ab":
+        house.add(name, State.DUE)
+    house.world.fail(RESTARTS, f"restart:{subject_of('Deployment', 'bpm', 'a')}", failure)
+    assert house.ordered() == names
+
+
+@pytest.mark.parametrize(("failure", "told"), [(REFUSED, True), (UNCERTAIN, True), (PASSING, False)])
+def test_why_a_restart_could_not_be_ordered_is_told(failure: Failure, told: bool) -> None:
+    house = House()
+    house.add("a", State.DUE)
+    workload = subject_of("Deployment", "bpm", "a")
+    house.world.fail(RESTARTS, f"restart:{workload}", failure)
+    plan = house.plan()
+    assert [action.id for action in plan.actions] == [f"restart:{workload}"]
+    assert (plan.value or {}).get(workload) == (failure.message if told else None)

@@ -7,7 +7,7 @@ to run with: a record that lies on none of others' objects.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from breakwater.certificates import authority as authorities
@@ -97,6 +97,7 @@ def _asking(
         server=server in used,
         schedule=rules.named,
         rules=rules.spec or RotationScheduleSpec(),
+        fault=rules.fault or ("" if rules.spec else "its schedule is being read"),
         ordered=str(before.get("ordered") or ""),
         halted=str(before.get("halted") or ""),
     )
@@ -109,7 +110,10 @@ def _rules(asked: Asked) -> Followed:
     ref = (certificate.authority_ref if certificate else None) or (client.authority_ref if client else None)
     declared = asked.world.get(authorities.reference(ref.name), authorities.SPECIFIED) if ref else None
     authority = declared.value.spec if isinstance(declared, Present) else None
-    return followed(asked.world, asked.namespace, asked.spec.rotation_schedule_ref, authority)
+    found = followed(asked.world, asked.namespace, asked.spec.rotation_schedule_ref, authority)
+    if ref is None or authority is not None or asked.spec.rotation_schedule_ref is not None:
+        return found
+    return replace(found, fault=f"CertificateAuthority {ref.name}, which may have a schedule, cannot be read; mend it")
 
 
 def _remembered(asked: Asked) -> dict[Workload, Mapping[str, Any]]:

@@ -108,6 +108,9 @@ def _held(case: Case) -> _Waiting | None:
         return _Waiting(f"{case.target.frozen}")
     if case.rules.max_concurrent == 0:
         return _Waiting("restarts.maxConcurrent of its schedule is 0; raise it")
+    if case.rules.fault:
+        # The windows that it waits for may be those that cannot be read.
+        return _Waiting(case.rules.fault)
     return None
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.unit.scenery import CHANNEL_REF, plan, settled
-from tests.unit.worlds import condition
+from breakwater.kernel.references import CERTIFICATE_AUTHORITY, ROTATION_SCHEDULE, Ref
+from breakwater.workloads.asking import Asking
+from tests.unit.scenery import CHANNEL_REF, SYSTEM, plan, settled
+from tests.unit.worlds import MemoryWorld, condition
 
 WAITING = {"kind": "Deployment", "name": "app", "declared": True, "state": "Waiting", "message": "the window is shut"}
 REMEMBERED: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
@@ -29,3 +32,55 @@ def test_until_a_demand_is_known_the_condition_follows_what_status_said_before(s
     assert done.status is not None
     (told,) = done.status["consumers"]
     assert told["name"] == "app"
+
+
+NAMED, PLATFORM = {"rotationScheduleRef": {"name": "nightly"}}, Ref(CERTIFICATE_AUTHORITY, "", "platform")
+NEVER = {"windows": [{"cron": "0 2 30 2 *", "duration": "1h"}]}
+
+
+def scheduled(made: MemoryWorld, namespace: str, name: str, **spec: Any) -> None:
+    metadata = {"namespace": namespace, "name": name}
+    kind = {"apiVersion": "breakwater.dev/v1alpha1", "kind": "RotationSchedule"}
+    made.put({**kind, "metadata": metadata, "spec": spec}, by="somebody")
+
+
+Loss = Callable[[MemoryWorld], None]
+LOSSES: dict[str, tuple[dict[str, Any], dict[str, Any], Loss, str]] = {
+    "nothing": ({}, {}, lambda _: None, ""),
+    "nothing, of a channel with a schedule": (
+        NAMED, {}, lambda made: scheduled(made, "bpm", "nightly"), "",
+    ),
+    "the schedule that the channel names": (
+        NAMED, {}, lambda _: None, "RotationSchedule bpm/nightly does not exist; create it",
+    ),
+    "the sense of that schedule": (
+        NAMED, {}, lambda made: scheduled(made, "bpm", "nightly", **NEVER), "RotationSchedule bpm/nightly is not valid",
+    ),
+    "the schedule that its authority names": (
+        {}, NAMED, lambda _: None, f"RotationSchedule {SYSTEM}/nightly does not exist; create it",
+    ),
+    "the sense of the default schedule": (
+        {}, {}, lambda made: scheduled(made, SYSTEM, "default", **NEVER), f"RotationSchedule {SYSTEM}/default is not",
+    ),
+    "the definition of schedules": (
+        {}, {}, lambda made: made.obscure(ROTATION_SCHEDULE, "NotServed"), f"RotationSchedule {SYSTEM}/default: ",
+    ),
+    "its authority": (
+        {}, {}, lambda made: made.drop(PLATFORM), "CertificateAuthority platform, which may have a schedule",
+    ),
+    "its authority, of a channel with a schedule": (
+        NAMED, {}, lambda made: (scheduled(made, "bpm", "nightly"), made.drop(PLATFORM))[1], "",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", LOSSES)
+def test_restarts_are_asked_for_with_a_fault_while_their_rules_may_be_stricter_than_those_that_are_read(
+    sentence: str,
+) -> None:
+    channel, authority, lose, fault = LOSSES[sentence]
+    made = settled({"consumers": [{"name": "app"}]} | channel, authority)
+    lose(made)
+    (asking,) = plan(made).mentions.values()
+    assert isinstance(asking, Asking)
+    assert asking.fault.startswith(fault) if fault else not asking.fault

@@ -85,6 +85,12 @@ STATES: dict[str, Case] = {
     "it runs no pods": (deployment("tls", replicas=0), (knows(),), State.CURRENT),
     "it is paused": (deployment("tls", paused=True), (knows(),), State.WAITING),
     "it is held": (deployment("tls"), (knows(rules={"restarts": {"maxConcurrent": 0}}),), State.WAITING),
+    "its schedule is gone: what it said may have been stricter": (
+        deployment("tls"), (knows(fault="RotationSchedule bpm/nightly does not exist; create it"),), State.WAITING,
+    ),
+    "the schedule of somebody who asks for no restart is gone": (
+        deployment("tls"), (knows(), asking("tls", restart=False, fault="gone")), State.DUE,
+    ),
     "one replica, and no windows": (deployment("tls", replicas=1), (knows(),), State.WAITING),
     "one replica that may be away": (
         deployment("tls", replicas=1), (knows(rules={"restarts": {"disruptive": "Allow"}}),), State.DUE,

@@ -126,8 +126,10 @@ def _told(
     asked: Asked, subject: Subject, standing: Standing | None, before: Mapping[str, Any], used: list[str]
 ) -> dict[str, Any]:
     """What status says of a workload; while nothing is known of it, what it said before."""
+    fault = _waiting(asked, RESTARTS)
     if standing is None:
-        return {key: before[key] for key in ("state", "message", "content", "ordered", "halted") if key in before}
+        kept = {key: before[key] for key in ("state", "message", "content", "ordered", "halted") if key in before}
+        return kept | ({"state": State.WAITING.value, "message": fault} if fault else {})
     content = {name: standing.running[name] for name in used if name in standing.running}
     told: dict[str, Any] = {"state": standing.state.value}
     message = _turn(asked, subject, standing)
@@ -144,9 +146,14 @@ def _told(
 def _turn(asked: Asked, subject: Subject, standing: Standing) -> str:
     if standing.state is not State.DUE:
         return standing.message
-    waiting = asked.world.derived(RESTARTS)
-    why = waiting.value.get(subject, "") if isinstance(waiting, Present) else ""
+    why = _waiting(asked, subject)
     return f"{standing.message} ({why})" if why else standing.message
+
+
+def _waiting(asked: Asked, subject: Subject) -> str:
+    """What hinders the restart of a workload, or of all of them."""
+    waiting = asked.world.derived(RESTARTS)
+    return str(waiting.value.get(subject, "")) if isinstance(waiting, Present) else ""
 
 
 def _condition(judged: list[tuple[State, str]]) -> Condition | None:

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT, Free, claim
-from breakwater.kernel.plan import Action, ApplyFields, Disruption, Plan, WriteSecret
+from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT, Free, Ours, Taken, claim
+from breakwater.kernel.plan import Action, ApplyFields, Disruption, Plan, RelabelSecret, Version, WriteSecret
 from breakwater.kernel.reading import Present
 from breakwater.kernel.references import Ref, Subject
 from breakwater.kernel.time import to_rfc3339
 from breakwater.kernel.world import World
 from breakwater.pki.recipes import GeneratePassword
-from breakwater.workloads.marking import KEY_LENGTH, RESTARTS, key_secret, token_of
+from breakwater.workloads.marking import KEY_LENGTH, MARKING_KEY, RESTARTS, key_secret, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET, VERSION
 from breakwater.workloads.workload import KIND as WORKLOAD
@@ -30,31 +30,67 @@ OPAQUE = "Opaque"
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
     """Make the key for marks; order, halt and tidy up restarts."""
-    actions = list(_key(subject, world))
+    actions, fault = list(_key(subject, world)), _key_fault(subject, world)
     reading = world.derived_of(WORKLOAD)
     standings: Mapping[Subject, Standing] = reading.value if isinstance(reading, Present) else {}
     actions += _notes(standings, world)
     # Before every demand is known nobody can tell what is under way, and whose budget is the strictest.
     if not isinstance(world.fact(SETTLED), Present):
-        return Plan(actions=tuple(actions))
+        return Plan(actions=tuple(actions), value=fault or None)
     admitted, waiting = _admitted(standings, world)
     actions += [_order(workload, standings[workload], world, now) for workload in admitted]
-    return Plan(actions=tuple(actions), value=waiting or None)
+    return Plan(actions=tuple(actions), value=waiting | fault or None)
 
 
 def _key(subject: Subject, world: World) -> Iterator[Action]:
+    """The key for marks: made where there is none, made anew where it is none, marked as ours again."""
     ref = key_secret(world)
-    if not isinstance(claim(world, ref, subject), Free):
-        return
-    yield WriteSecret(
-        id="marking-key",
+    held = claim(world, ref, subject)
+    if isinstance(held, Free):
+        yield _new_key(ref, "MarkingKeyMissing", None)
+    elif isinstance(held, Ours) and held.entry.project(MARKING_KEY) is None:
+        yield _new_key(ref, "MarkingKeyBroken", held.mark.version, held.taking_up)
+    elif isinstance(held, Ours) and not _is_marked(held):
+        yield RelabelSecret(
+            id=KEY_ID,
+            target=ref,
+            reason="MarkingKeyUnmarked",
+            message="a label or annotation of ours was changed",
+            labels=_LABELS,
+            annotations={**_ANNOTATIONS, **held.taking_up},
+            replaces=held.mark.version,
+        )
+
+
+KEY_ID = "marking-key"
+_LABELS, _ANNOTATIONS = {MANAGED_BY: MANAGER}, {SUBJECT: str(RESTARTS)}
+
+
+def _is_marked(held: Ours) -> bool:
+    labelled = _LABELS.items() <= held.entry.labels.items()
+    return labelled and _ANNOTATIONS.items() <= held.entry.annotations.items() and not held.mark.restored
+
+
+def _key_fault(subject: Subject, world: World) -> dict[Subject, str]:
+    """Why there is no key for marks, and what to do: without one nothing can be compared and nothing is restarted."""
+    ref, failure = key_secret(world), world.failure(KEY_ID)
+    held = claim(world, ref, subject)
+    if isinstance(held, Taken):
+        return {RESTARTS: f"{ref}, which is to hold the key for marks, belongs to {held.by}; rename or delete it"}
+    return {RESTARTS: failure.message} if failure and failure.reason != "Conflict" else {}
+
+
+def _new_key(ref: Ref, reason: str, replaces: Version | None, taking_up: Mapping[str, str] | None = None) -> Action:
+    return WriteSecret(
+        id=KEY_ID,
         target=ref,
-        reason="MarkingKeyMissing",
+        reason=reason,
         message="contents of Secrets are marked with a key, lest passwords be guessed from their marks",
         parts=(GeneratePassword(KEY_LENGTH, "restarts"),),
         secret_type=OPAQUE,
-        labels={MANAGED_BY: MANAGER},
-        annotations={SUBJECT: str(RESTARTS)},
+        labels=_LABELS,
+        annotations={**_ANNOTATIONS, **(taking_up or {})},
+        replaces=replaces,
     )
 
 

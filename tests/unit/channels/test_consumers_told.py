@@ -9,8 +9,9 @@ import pytest
 
 from breakwater.kernel.references import CERTIFICATE_AUTHORITY, ROTATION_SCHEDULE, Ref
 from breakwater.workloads.asking import Asking
+from breakwater.workloads.marking import RESTARTS
 from tests.unit.scenery import CHANNEL_REF, SYSTEM, plan, settled
-from tests.unit.worlds import MemoryWorld, condition
+from tests.unit.worlds import MemoryWorld, condition, message
 
 WAITING = {"kind": "Deployment", "name": "app", "declared": True, "state": "Waiting", "message": "the window is shut"}
 REMEMBERED: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
@@ -84,3 +85,16 @@ def test_restarts_are_asked_for_with_a_fault_while_their_rules_may_be_stricter_t
     (asking,) = plan(made).mentions.values()
     assert isinstance(asking, Asking)
     assert asking.fault.startswith(fault) if fault else not asking.fault
+
+
+def test_without_a_key_for_marks_every_consumer_waits_and_what_it_runs_with_is_remembered() -> None:
+    made = settled({"consumers": [{"name": "app"}]})
+    entry = WAITING | {"state": "Current", "content": {"db-tls": "abc"}, "ordered": "one"}
+    made.edit(CHANNEL_REF, lambda manifest: manifest.setdefault("status", {}).update(consumers=[entry]), by="operator")
+    made.state(("derived", RESTARTS), {RESTARTS: "Secret restart-marks belongs to somebody; rename it"})
+    done = plan(made)
+    assert condition(done, "ConsumersCurrent") == ("False", "RestartWaiting")
+    assert "rename it" in message(done, "ConsumersCurrent")
+    assert done.status is not None
+    (told,) = done.status["consumers"]
+    assert (told["content"], told["ordered"]) == ({"db-tls": "abc"}, "one")

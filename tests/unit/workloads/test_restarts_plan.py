@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from breakwater.kernel.plan import ApplyFields, Failure, Plan, Version, WriteSecret
+from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT
+from breakwater.kernel.plan import Action, ApplyFields, Failure, Plan, RelabelSecret, Version, WriteSecret
 from breakwater.kernel.reading import Entry
 from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
 from breakwater.kernel.settings import Settings
@@ -30,7 +31,8 @@ class House:
     """Workloads with what was published of them."""
 
     def __init__(self, **settings: Any) -> None:
-        self.world = MemoryWorld(marking_key(), settings=Settings(**settings))
+        self.world = MemoryWorld(settings=Settings(**settings))
+        self.world.put(marking_key(), by=MANAGER)
         self.standings: dict[Subject, Standing] = {}
         self.world.state(SETTLED, value=True)
 
@@ -150,17 +152,57 @@ def test_the_mark_goes_when_it_came_back_after_all() -> None:
     assert action.manifest["spec"]["template"]["metadata"]["annotations"][CONTENT] == ORDER
 
 
-def test_the_key_for_marks_is_made_once_and_never_over_somebody_elses() -> None:
+KEY = Ref(SECRET, "breakwater-system", "restart-marks")
+
+
+def test_the_key_for_marks_is_made_once() -> None:
     house = House()
     assert house.plan().actions == ()
-    key = Ref(SECRET, "breakwater-system", "restart-marks")
-    house.world.drop(key)
+    house.world.drop(KEY)
     (action,) = house.plan().actions
     assert isinstance(action, WriteSecret)
-    assert (action.target, action.replaces) == (key, None)
-    metadata = {"name": key.name, "namespace": key.namespace}
+    assert (action.target, action.replaces) == (KEY, None)
+
+
+def test_somebody_elses_secret_is_not_taken_for_the_key_and_that_is_told() -> None:
+    house = House()
+    house.world.drop(KEY)
+    metadata = {"name": KEY.name, "namespace": KEY.namespace}
     house.world.put({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}, by="user")
+    plan = house.plan()
+    assert plan.actions == ()
+    told = plan.value[RESTARTS]
+    assert "Secret breakwater-system/restart-marks" in told
+    assert "rename or delete it" in told
+
+
+def _edit(part: str, name: str) -> Callable[[dict[str, Any]], None]:
+    """Takes one entry of a part of a Secret away."""
+
+    def edit(manifest: dict[str, Any]) -> None:
+        holder = manifest if part == "data" else manifest["metadata"]
+        del holder[part][name]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "kind"),
+    [
+        pytest.param("data", "password", WriteSecret, id="without a key another one is made"),
+        pytest.param("labels", MANAGED_BY, RelabelSecret, id="without its label it is marked again"),
+        pytest.param("annotations", SUBJECT, RelabelSecret, id="without its subject it is marked again"),
+    ],
+)
+def test_a_key_for_marks_that_drifted_is_repaired(part: str, name: str, kind: type[Action]) -> None:
+    house = House()
+    before = house.world.data(KEY)
+    house.world.edit(KEY, _edit(part, name), by="kubectl")
+    (action,) = house.plan().actions
+    assert isinstance(action, kind)
+    house.world.act(action, NOW)
     assert house.plan().actions == ()
+    assert (house.world.data(KEY)["password"] == before["password"]) is (kind is RelabelSecret)
 
 
 REFUSED = Failure("Forbidden", "Deployment bpm/a: the operator may not write this: cannot patch; allow it")

@@ -88,6 +88,9 @@ def progress(case: Case, ordered: Iterable[str]) -> Verdict:
     late = since + target.rollout.patience if since else case.now
     if not target.rollout.stuck and case.now < late:
         return Verdict(State.RESTARTING, "its pods are being replaced", late)
+    if target.rollout.through:
+        # It came back once, unseen or forgotten by those who ask; what is missing now is not for the restart.
+        return Verdict(State.CURRENT)
     if target.halted == case.token:
         return _halted(case)
     if any(asking.halted == case.token for asking in case.askings):

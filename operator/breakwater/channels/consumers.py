@@ -76,7 +76,9 @@ def consumers_of(asked: Asked, secrets: tuple[str, ...]) -> Used:
         state = str(status[-1].get("state"))
         if restart and state in _STATES:
             judged.append((State(state), f"{workload[0]} {workload[1]}: {status[-1].get('message', '')}"))
-    return Used(mentions, status[:MOST_SHOWN], _condition(judged))
+    # What is not shown is not remembered: those who are to be restarted come before any number of strangers.
+    shown = sorted(status, key=lambda entry: not entry["declared"])[:MOST_SHOWN]
+    return Used(mentions, sorted(shown, key=lambda entry: (entry["kind"], entry["name"])), _condition(judged))
 
 
 def _asking(

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from breakwater.channels.consumers import MOST_SHOWN
 from breakwater.kernel.references import CERTIFICATE_AUTHORITY, ROTATION_SCHEDULE, Ref
 from breakwater.workloads.asking import Asking
 from breakwater.workloads.marking import RESTARTS
 from tests.unit.scenery import CHANNEL_REF, SYSTEM, plan, settled
+from tests.unit.workloads.rolling import deployment
 from tests.unit.worlds import MemoryWorld, condition, message
 
 WAITING = {"kind": "Deployment", "name": "app", "declared": True, "state": "Waiting", "message": "the window is shut"}
@@ -98,3 +100,15 @@ def test_without_a_key_for_marks_every_consumer_waits_and_what_it_runs_with_is_r
     assert done.status is not None
     (told,) = done.status["consumers"]
     assert (told["content"], told["ordered"]) == ({"db-tls": "abc"}, "one")
+
+
+def test_a_declared_consumer_is_shown_before_any_number_of_strangers() -> None:
+    made = settled({"consumers": [{"name": "zebra"}]})
+    for number in range(2 * MOST_SHOWN):
+        made.put(deployment("db-tls", name=f"app-{number:03}"), by="somebody")
+    done = plan(made)
+    assert done.status is not None
+    names = [entry["name"] for entry in done.status["consumers"]]
+    assert (len(names), names[-1]) == (MOST_SHOWN, "zebra")
+    assert names == sorted(names)
+    assert len(done.mentions) == 2 * MOST_SHOWN + 1

@@ -67,15 +67,16 @@ def consumers_of(asked: Asked, secrets: tuple[str, ...]) -> Used:
     for workload, used in sorted(uses.items()):
         subject, before = subject_of(workload[0], asked.namespace, workload[1]), remembered.get(workload, {})
         restart = enforced and declared.get(workload) is Reload.RESTART
-        mentions[subject] = _asking(asked, secrets, used, before, rules, restart=restart)
         reading = asked.world.derived(subject)
-        standing = reading.value if isinstance(reading, Present) else None
+        told = _told(asked, subject, reading.value if isinstance(reading, Present) else None, before, secrets)
+        # By what status is about to say, or both would go on telling each other what was true before.
+        mentions[subject] = _asking(asked, secrets, used, told, rules, restart=restart)
         entry: dict[str, Any] = {"kind": workload[0], "name": workload[1], "declared": workload in declared}
         entry |= {"secrets": used} if used else {}
-        status.append(entry | _told(asked, subject, standing, before, used))
-        state = str(status[-1].get("state"))
+        status.append(entry | told)
+        state = str(told.get("state"))
         if restart and state in _STATES:
-            judged.append((State(state), f"{workload[0]} {workload[1]}: {status[-1].get('message', '')}"))
+            judged.append((State(state), f"{workload[0]} {workload[1]}: {told.get('message', '')}"))
     # What is not shown is not remembered: those who are to be restarted come before any number of strangers.
     shown = sorted(status, key=lambda entry: not entry["declared"])[:MOST_SHOWN]
     return Used(mentions, sorted(shown, key=lambda entry: (entry["kind"], entry["name"])), _condition(judged))
@@ -85,12 +86,12 @@ def _asking(
     asked: Asked,
     secrets: tuple[str, ...],
     used: list[str],
-    before: Mapping[str, Any],
+    told: Mapping[str, Any],
     rules: Followed,
     *,
     restart: bool,
 ) -> Asking:
-    content = before.get("content")
+    content = told.get("content")
     known: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
     server = asked.spec.secret_names[0] or asked.spec.secret_names[1]
     return Asking(
@@ -100,8 +101,8 @@ def _asking(
         schedule=rules.named,
         rules=rules.spec or RotationScheduleSpec(),
         fault=rules.fault or ("" if rules.spec else "its schedule is being read"),
-        ordered=str(before.get("ordered") or ""),
-        halted=str(before.get("halted") or ""),
+        ordered=str(told.get("ordered") or ""),
+        halted=str(told.get("halted") or ""),
     )
 
 
@@ -125,14 +126,14 @@ def _remembered(asked: Asked) -> dict[Workload, Mapping[str, Any]]:
 
 
 def _told(
-    asked: Asked, subject: Subject, standing: Standing | None, before: Mapping[str, Any], used: list[str]
+    asked: Asked, subject: Subject, standing: Standing | None, before: Mapping[str, Any], secrets: tuple[str, ...]
 ) -> dict[str, Any]:
     """What status says of a workload; while nothing is known of it, what it said before."""
     fault = _waiting(asked, RESTARTS)
     if standing is None:
         kept = {key: before[key] for key in ("state", "message", "content", "ordered", "halted") if key in before}
         return kept | ({"state": State.WAITING.value, "message": fault} if fault else {})
-    content = {name: standing.running[name] for name in used if name in standing.running}
+    content = {name: standing.running[name] for name in secrets if name in standing.running}
     told: dict[str, Any] = {"state": standing.state.value}
     message = _turn(asked, subject, standing)
     for key, value in (

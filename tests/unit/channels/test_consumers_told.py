@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 
 from breakwater.channels.consumers import MOST_SHOWN
+from breakwater.kernel.plan import Plan
+from breakwater.kernel.reading import Entry
 from breakwater.kernel.references import CERTIFICATE_AUTHORITY, ROTATION_SCHEDULE, Ref
-from breakwater.workloads.asking import Asking
+from breakwater.workloads.asking import Asking, Rules
 from breakwater.workloads.marking import RESTARTS
-from tests.unit.scenery import CHANNEL_REF, SYSTEM, plan, settled
-from tests.unit.workloads.rolling import deployment
+from breakwater.workloads.permission import State
+from breakwater.workloads.target import TARGET
+from breakwater.workloads.workload import Standing
+from tests.unit.scenery import CHANNEL_REF, SERVER, SYSTEM, plan, settled
+from tests.unit.workloads.rolling import APP, APP_REF, deployment
 from tests.unit.worlds import MemoryWorld, condition, message
 
 WAITING = {"kind": "Deployment", "name": "app", "declared": True, "state": "Waiting", "message": "the window is shut"}
@@ -112,3 +117,32 @@ def test_a_declared_consumer_is_shown_before_any_number_of_strangers() -> None:
     assert (len(names), names[-1]) == (MOST_SHOWN, "zebra")
     assert names == sorted(names)
     assert len(done.mentions) == 2 * MOST_SHOWN + 1
+
+
+def known(done: Plan) -> dict[str, str]:
+    """What a channel says that the pods of its only consumer run with."""
+    (asking,) = done.mentions.values()
+    assert isinstance(asking, Asking)
+    return dict(asking.secrets)
+
+
+def test_consumers_are_asked_by_what_status_is_about_to_say() -> None:
+    made = settled({"consumers": [{"name": "app"}]})
+    made.put(deployment("db-tls"), by="somebody")
+    entry = WAITING | {"content": {"db-tls": "before"}}
+    made.edit(CHANNEL_REF, lambda manifest: manifest.setdefault("status", {}).update(consumers=[entry]), by="operator")
+    assert known(plan(made))["db-tls"] == "before"
+    target = Entry.of(made.manifest(APP_REF)).project(TARGET)
+    standing = Standing(target, State.CURRENT, "", {"db-tls": "now"}, "", "one", "", Rules(), server=True)
+    made.state(("derived", APP), standing)
+    done = plan(made)
+    assert done.status is not None
+    assert done.status["consumers"][0]["content"] == {"db-tls": "now"}
+    assert known(done)["db-tls"] == "now"
+
+
+def test_a_certificate_that_cannot_be_written_just_now_is_still_spoken_for() -> None:
+    made = settled({"consumers": [{"name": "app"}]})
+    before = known(plan(made))
+    made.drop(SERVER)
+    assert known(plan(made)).keys() == before.keys() >= {"db-tls"}

@@ -206,7 +206,7 @@ def test_a_key_for_marks_that_drifted_is_repaired(part: str, name: str, kind: ty
 
 
 REFUSED = Failure("Forbidden", "Deployment bpm/a: the operator may not write this: cannot patch; allow it")
-UNCERTAIN = Failure("ServerError", "Deployment bpm/a: the API server answered 504; trying again")
+UNCERTAIN = Failure("Unreachable", "Deployment bpm/a: the API server did not answer; trying again")
 PASSING = Failure("Conflict", "Deployment bpm/a: it changed meanwhile; planning again")
 
 

@@ -6,7 +6,7 @@ What is under way is read from the workloads themselves, so a crash, or a new le
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ from breakwater.workloads.workload import Standing, ref_of
 FIELD_MANAGER = f"{MANAGER}/Restarts"
 SETTLED = ("settled",)
 OPAQUE = "Opaque"
+TURN = 20
+"""Seconds for which the same one of those who are refused is the first to be tried again."""
 
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
@@ -37,7 +39,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     # Before every demand is known nobody can tell what is under way, and whose budget is the strictest.
     if not isinstance(world.fact(SETTLED), Present):
         return Plan(actions=tuple(actions), value=fault or None)
-    admitted, waiting = _admitted(standings, world)
+    admitted, waiting = _admitted(standings, world, now)
     actions += [_order(workload, standings[workload], world, now) for workload in admitted]
     return Plan(actions=tuple(actions), value=waiting | fault or None)
 
@@ -94,7 +96,9 @@ def _new_key(ref: Ref, reason: str, replaces: Version | None, taking_up: Mapping
     )
 
 
-def _admitted(standings: Mapping[Subject, Standing], world: World) -> tuple[list[Subject], dict[Subject, str]]:
+def _admitted(
+    standings: Mapping[Subject, Standing], world: World, now: datetime
+) -> tuple[list[Subject], dict[Subject, str]]:
     """Who may start now, in order; and why the others that could must wait."""
     places = Counter(item[0].namespace for item in standings.items() if _is_under_way(*item, world))
     allowed = _allowed(standings)
@@ -107,8 +111,7 @@ def _admitted(standings: Mapping[Subject, Standing], world: World) -> tuple[list
     admitted: list[Subject] = []
     waiting: dict[Subject, str] = {}
     due = [item for item in standings.items() if item[1].state is State.DUE and not _is_stale(*item, world)]
-    # Who is refused is tried again, but takes nobody's place: that may go on for ever.
-    for workload, standing in sorted(due, key=lambda item: (_is_refused(item[0], world), not item[1].server, item[0])):
+    for workload, standing in _in_order(due, world, now):
         stopped = next((failed[schedule] for schedule in sorted(standing.rules.schedules) if schedule in failed), None)
         if stopped is not None:
             waiting[workload] = f"the restart of {_named(stopped)} did not come back and holds all of its schedule"
@@ -119,12 +122,20 @@ def _admitted(standings: Mapping[Subject, Standing], world: World) -> tuple[list
         else:
             admitted.append(workload)
             places[workload.namespace] += 1
-    return admitted, waiting | dict(_refusals(admitted, world))
+    return admitted, waiting | dict(_refusals((workload for workload, _ in due), world))
 
 
-def _refusals(admitted: list[Subject], world: World) -> Iterator[tuple[Subject, str]]:
+def _in_order(due: list[tuple[Subject, Standing]], world: World, now: datetime) -> list[tuple[Subject, Standing]]:
+    """Servers before clients. Who is refused takes nobody's place, for that may go on for ever; they take turns."""
+    ordered = sorted(due, key=lambda item: (not item[1].server, item[0]))
+    refused = [item for item in ordered if _is_refused(item[0], world)]
+    first = int(now.timestamp() // TURN) % len(refused) if refused else 0
+    return [item for item in ordered if item not in refused] + refused[first:] + refused[:first]
+
+
+def _refusals(due: Iterable[Subject], world: World) -> Iterator[tuple[Subject, str]]:
     """Why the last try to order these failed; what planning again mends is not worth a word."""
-    for workload in admitted:
+    for workload in due:
         failure = world.failure(_order_id(workload))
         if failure is not None and failure.reason != "Conflict":
             yield workload, failure.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from breakwater.kernel.settings import Settings
 from breakwater.workloads.asking import Rules
 from breakwater.workloads.marking import RESTARTS, token_of
 from breakwater.workloads.permission import State
-from breakwater.workloads.restarts import FIELD_MANAGER, SETTLED, plan
+from breakwater.workloads.restarts import FIELD_MANAGER, SETTLED, TURN, plan
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
 from breakwater.workloads.workload import Standing, subject_of
 from tests.unit.scenery import NOW
@@ -43,12 +44,12 @@ class House:
         standing = Standing(target, state, "new content of tls: waits", {}, ORDER, "", "", rules, server=False)
         self.standings[subject_of("Deployment", namespace, name)] = replace(standing, **change)
 
-    def plan(self) -> Plan:
+    def plan(self, now: datetime = NOW) -> Plan:
         self.world.state(("derived-of", "Workload"), dict(self.standings))
-        return self.world.plan(RESTARTS, plan, NOW)
+        return self.world.plan(RESTARTS, plan, now)
 
-    def ordered(self) -> list[str]:
-        return [action.target.name for action in self.plan().actions if isinstance(action, ApplyFields)]
+    def ordered(self, now: datetime = NOW) -> list[str]:
+        return [action.target.name for action in self.plan(now).actions if isinstance(action, ApplyFields)]
 
 
 def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() -> None:
@@ -223,6 +224,17 @@ def test_a_restart_that_failed_to_be_ordered_is_tried_again(failure: Failure, na
         house.add(name, State.DUE)
     house.world.fail(RESTARTS, f"restart:{subject_of('Deployment', 'bpm', 'a')}", failure)
     assert house.ordered() == names
+
+
+def test_those_who_are_refused_take_turns() -> None:
+    house = House(max_restarts=1)
+    for name in "abc":
+        house.add(name, State.DUE)
+        house.world.fail(RESTARTS, f"restart:{subject_of('Deployment', 'bpm', name)}", REFUSED)
+    turns = [house.ordered(NOW + number * timedelta(seconds=TURN)) for number in range(3)]
+    assert sorted(turns) == [["a"], ["b"], ["c"]]
+    told = house.plan().value
+    assert {told[subject_of("Deployment", "bpm", name)] for name in "abc"} == {REFUSED.message}
 
 
 @pytest.mark.parametrize(("failure", "told"), [(REFUSED, True), (UNCERTAIN, True), (PASSING, False)])

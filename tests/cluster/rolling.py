@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.harness import NAMESPACE, OperatorProcess, authority, channel, install
+from tests.cluster.harness import NAMESPACE, USER, OperatorProcess, authority, channel, install
 from tests.cluster.second_client import Manifest, SecondClient, Thing
 from tests.controlplane import Cluster, ControlPlane, wait_until
 
@@ -206,3 +206,14 @@ def renamed(space: str, name: str) -> dict[str, object]:
     names = [f"{name}.{space}.svc", f"more.{space}.svc"]
     server = {"secretName": f"{name}-tls", "authorityRef": {"name": "platform"}, "dnsNames": names}
     return {"encryption": {"trust": {"authorityRef": {"name": "platform"}}, "serverCertificate": server}}
+
+
+def restarts_ordered(plane: ControlPlane, namespace: str, name: str = "app") -> int:
+    """How often the API server took a change of a Deployment from the operator: orders, where none was halted."""
+    asked = plane.audit().events(user=USER, resource="deployments", namespace=namespace)
+    return len([event for event in asked if (event.verb, event.name, event.code) == ("patch", name, 200)])
+
+
+def said(plane: Cluster, namespace: str, name: str) -> str:
+    """What a channel says of its consumers, in words."""
+    return " ".join(str(item.get("message", "")) for item in consumers_of(plane, namespace, name))

@@ -97,6 +97,10 @@ _REST = (
         "must be of type boolean",
         "boolean",
     ),
+    _bad("restarts-are-text", {"restarts": {"maxConcurrent": "all"}}, "restarts.maxConcurrent", "integer"),
+    _bad("min-ready-negative", {"restarts": {"minReady": "-1s"}}, "restarts.minReady", _DURATION),
+    _bad("restarts-misspelt", {"restarts": {"maxParallel": 1}}, "restarts.maxParallel", "unknown field", "not a field"),
+    _bad("window-of-a-year", _window(duration="8760h"), "windows[0].duration", "must be between 1m and 744h"),
     _bad("schedule-misspelt", {"window": []}, "window", "unknown field", "is not a field of this kind"),
 )
 SCHEDULES = (*_TIMES, *_CALENDARS, *_WINDOWS, *_REST)

@@ -25,10 +25,12 @@ class Followed:
     Attributes:
         spec: what it says; None while nobody can tell, and then nothing is renewed for its age.
         named: as status names it: `namespace/name` of a RotationSchedule, else empty.
+        fault: why that is not what was asked for, and what to do; empty where it is. What can wait waits then.
     """
 
     spec: RotationScheduleSpec | None
     named: str = ""
+    fault: str = ""
 
 
 def followed(
@@ -41,29 +43,27 @@ def followed(
     if authority is not None and authority.renewal is not None:
         return Followed(authority.renewal)
     named = authority.rotation_schedule_ref if authority else None
-    return _read(world, Ref(ROTATION_SCHEDULE, home, named.name if named else DEFAULT))
+    if named is not None:
+        return _read(world, Ref(ROTATION_SCHEDULE, home, named.name))
+    return _read(world, Ref(ROTATION_SCHEDULE, home, DEFAULT), optional=True)
 
 
 def missing_schedule(world: World, namespace: str, named: LocalRef | None) -> str:
     """Why a schedule that is named cannot be followed, and what to do; empty where all is well, or may be."""
-    if named is None:
-        return ""
-    reading = world.get(Ref(ROTATION_SCHEDULE, namespace, named.name), SPECIFIED)
-    whole = f"RotationSchedule {namespace}/{named.name}"
+    return _read(world, Ref(ROTATION_SCHEDULE, namespace, named.name)).fault if named else ""
+
+
+def _read(world: World, ref: Ref, *, optional: bool = False) -> Followed:
+    reading, whole = world.get(ref, SPECIFIED), f"{ref.namespace}/{ref.name}"
     if isinstance(reading, Unknown):
-        return f"{whole}: {reading.message}" if _lasts(reading) else ""
+        known = f"RotationSchedule {whole}: {reading.message}"
+        return Followed(BUILT_IN, fault=known) if _lasts(reading) else Followed(None)
     if not isinstance(reading, Present):
-        return f"{whole} does not exist; create it or name another"
-    return f"{whole} is not valid: {reading.value.fault}" if reading.value.spec is None else ""
-
-
-def _read(world: World, ref: Ref) -> Followed:
-    reading = world.get(ref, SPECIFIED)
-    if isinstance(reading, Unknown) and not _lasts(reading):
-        return Followed(None)
-    if not isinstance(reading, Present) or reading.value.spec is None:
-        return Followed(BUILT_IN)
-    return Followed(reading.value.spec, f"{ref.namespace}/{ref.name}")
+        missing = f"RotationSchedule {whole} does not exist; create it or name another"
+        return Followed(BUILT_IN, fault="" if optional else missing)
+    if reading.value.spec is None:
+        return Followed(BUILT_IN, fault=f"RotationSchedule {whole} is not valid: {reading.value.fault}")
+    return Followed(reading.value.spec, whole)
 
 
 def _lasts(reading: Unknown) -> bool:

@@ -7,7 +7,7 @@ to run with: a record that lies on none of others' objects.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from breakwater.certificates import authority as authorities
@@ -67,28 +67,31 @@ def consumers_of(asked: Asked, secrets: tuple[str, ...]) -> Used:
     for workload, used in sorted(uses.items()):
         subject, before = subject_of(workload[0], asked.namespace, workload[1]), remembered.get(workload, {})
         restart = enforced and declared.get(workload) is Reload.RESTART
-        mentions[subject] = _asking(asked, secrets, used, before, rules, restart=restart)
         reading = asked.world.derived(subject)
-        standing = reading.value if isinstance(reading, Present) else None
+        told = _told(asked, subject, reading.value if isinstance(reading, Present) else None, before, secrets)
+        # By what status is about to say, or both would go on telling each other what was true before.
+        mentions[subject] = _asking(asked, secrets, used, told, rules, restart=restart)
         entry: dict[str, Any] = {"kind": workload[0], "name": workload[1], "declared": workload in declared}
         entry |= {"secrets": used} if used else {}
-        status.append(entry | _told(asked, subject, standing, before, used))
-        state = str(status[-1].get("state"))
+        status.append(entry | told)
+        state = str(told.get("state"))
         if restart and state in _STATES:
-            judged.append((State(state), f"{workload[0]} {workload[1]}: {status[-1].get('message', '')}"))
-    return Used(mentions, status[:MOST_SHOWN], _condition(judged))
+            judged.append((State(state), f"{workload[0]} {workload[1]}: {told.get('message', '')}"))
+    # What is not shown is not remembered: those who are to be restarted come before any number of strangers.
+    shown = sorted(status, key=lambda entry: not entry["declared"])[:MOST_SHOWN]
+    return Used(mentions, sorted(shown, key=lambda entry: (entry["kind"], entry["name"])), _condition(judged))
 
 
 def _asking(
     asked: Asked,
     secrets: tuple[str, ...],
     used: list[str],
-    before: Mapping[str, Any],
+    told: Mapping[str, Any],
     rules: Followed,
     *,
     restart: bool,
 ) -> Asking:
-    content = before.get("content")
+    content = told.get("content")
     known: Mapping[str, Any] = content if isinstance(content, Mapping) else {}
     server = asked.spec.secret_names[0] or asked.spec.secret_names[1]
     return Asking(
@@ -97,8 +100,9 @@ def _asking(
         server=server in used,
         schedule=rules.named,
         rules=rules.spec or RotationScheduleSpec(),
-        ordered=str(before.get("ordered") or ""),
-        halted=str(before.get("halted") or ""),
+        fault=rules.fault or ("" if rules.spec else "its schedule is being read"),
+        ordered=str(told.get("ordered") or ""),
+        halted=str(told.get("halted") or ""),
     )
 
 
@@ -109,7 +113,10 @@ def _rules(asked: Asked) -> Followed:
     ref = (certificate.authority_ref if certificate else None) or (client.authority_ref if client else None)
     declared = asked.world.get(authorities.reference(ref.name), authorities.SPECIFIED) if ref else None
     authority = declared.value.spec if isinstance(declared, Present) else None
-    return followed(asked.world, asked.namespace, asked.spec.rotation_schedule_ref, authority)
+    found = followed(asked.world, asked.namespace, asked.spec.rotation_schedule_ref, authority)
+    if ref is None or authority is not None or asked.spec.rotation_schedule_ref is not None:
+        return found
+    return replace(found, fault=f"CertificateAuthority {ref.name}, which may have a schedule, cannot be read; mend it")
 
 
 def _remembered(asked: Asked) -> dict[Workload, Mapping[str, Any]]:
@@ -119,12 +126,14 @@ def _remembered(asked: Asked) -> dict[Workload, Mapping[str, Any]]:
 
 
 def _told(
-    asked: Asked, subject: Subject, standing: Standing | None, before: Mapping[str, Any], used: list[str]
+    asked: Asked, subject: Subject, standing: Standing | None, before: Mapping[str, Any], secrets: tuple[str, ...]
 ) -> dict[str, Any]:
     """What status says of a workload; while nothing is known of it, what it said before."""
+    fault = _waiting(asked, RESTARTS)
     if standing is None:
-        return {key: before[key] for key in ("state", "message", "content", "ordered", "halted") if key in before}
-    content = {name: standing.running[name] for name in used if name in standing.running}
+        kept = {key: before[key] for key in ("state", "message", "content", "ordered", "halted") if key in before}
+        return kept | ({"state": State.WAITING.value, "message": fault} if fault else {})
+    content = {name: standing.running[name] for name in secrets if name in standing.running}
     told: dict[str, Any] = {"state": standing.state.value}
     message = _turn(asked, subject, standing)
     for key, value in (
@@ -140,9 +149,14 @@ def _told(
 def _turn(asked: Asked, subject: Subject, standing: Standing) -> str:
     if standing.state is not State.DUE:
         return standing.message
-    waiting = asked.world.derived(RESTARTS)
-    why = waiting.value.get(subject, "") if isinstance(waiting, Present) else ""
+    why = _waiting(asked, subject)
     return f"{standing.message} ({why})" if why else standing.message
+
+
+def _waiting(asked: Asked, subject: Subject) -> str:
+    """What hinders the restart of a workload, or of all of them."""
+    waiting = asked.world.derived(RESTARTS)
+    return str(waiting.value.get(subject, "")) if isinstance(waiting, Present) else ""
 
 
 def _condition(judged: list[tuple[State, str]]) -> Condition | None:

@@ -59,7 +59,7 @@ def _plan(asked: Asked) -> Plan:
     actions = [action for part in parts for action in part.actions if accepted.holds or _keeps_up(action)]
     # What is not declared any more leaves only after what takes its place stands.
     left = strays(asked, _kept_names(asked, actions)) if all(part.condition.holds for part in parts) else ()
-    used = consumers_of(asked, _secret_names(asked, parts))
+    used = consumers_of(asked, _secret_names(asked))
     wanted = Plan(
         actions=(*actions, *left),
         due=earliest(evidence.due, *(part.due for part in parts)),
@@ -108,10 +108,11 @@ def _keeps_up(action: Action) -> bool:
     return isinstance(action, WriteSecret) and action.replaces is not None
 
 
-def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
-    """Every Secret of the channel that a workload might mount, as status names them."""
-    entries = [entry for part in parts for key in ("certificates", "credentials") for entry in part.status.get(key, ())]
-    names = {binding_name(asked), *(entry.get("secretName") for entry in entries)}
+def _secret_names(asked: Asked) -> tuple[str, ...]:
+    """Every Secret of the channel that a workload might mount, whether it stands just now or not."""
+    authentication = asked.spec.authentication
+    generated = authentication and authentication.password and authentication.password.generate
+    names = {*asked.spec.secret_names[:3], binding_name(asked), login_secret(asked) if generated else ""}
     return tuple(sorted(name for name in names if name))
 
 

@@ -237,8 +237,8 @@ def _of_house(pairs: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def folded(fields: object, *, details: bool) -> list[dict[str, Any]]:
-    """ManagedFields reduced to who wrote by which operation; `details` keeps which fields."""
-    kept = ("manager", "operation", "subresource", "fieldsV1") if details else ("manager", "operation")
+    """ManagedFields reduced to who wrote by which operation; `details` keeps which fields, and when."""
+    kept = ("manager", "operation", "subresource", "fieldsV1", "time") if details else ("manager", "operation")
     items = fields if isinstance(fields, list) else []
     return [{key: item[key] for key in kept if key in item} for item in items]
 

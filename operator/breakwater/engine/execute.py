@@ -112,7 +112,8 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _apply_fields(self, action: ApplyFields) -> Callable[[], None]:
-        metadata = {**action.manifest["metadata"], "uid": action.uid}
+        version = {"uid": action.decided_on.uid, "resourceVersion": action.decided_on.resource_version}
+        metadata = {**action.manifest["metadata"], **version}
         answer = await self._writer.apply(
             action.target, {**action.manifest, "metadata": metadata}, manager=action.manager
         )

@@ -70,6 +70,7 @@ class Reconciler:
         self._said: dict[Subject, bytes] = {}
         self._repeats: dict[Subject, deque[float]] = {}
         self._mentioned: dict[Subject, dict[Subject, Any]] = {}
+        self._said_to: dict[Subject, Mapping[Subject, Any]] = {}
         self._published: dict[str, dict[Subject, Any]] = {}
 
     async def reconcile(self, subject: Subject) -> None:
@@ -93,6 +94,8 @@ class Reconciler:
     async def _reconcile(self, subject: Subject) -> None:
         failures: dict[str, Failure] = {}
         plan = self._plan(subject)
+        # Before anything is written: whoever is woken by a write must not go by what was said to him until then.
+        self._mention(subject, {**self._said_to.get(subject, {}), **plan.mentions})
         for _ in range(ROUNDS):
             todo = [action for action in plan.actions if action.id not in failures]
             if not todo:
@@ -180,7 +183,9 @@ class Reconciler:
             self._inventory.state(("declared", subject), Present(created), quiet=True)
 
     def _mention(self, subject: Subject, mentions: Mapping[Subject, Any]) -> None:
-        before = self._last[subject].mentions if subject in self._last else {}
+        before = self._said_to.pop(subject, {})
+        if mentions:
+            self._said_to[subject] = mentions
         for gone in before.keys() - mentions.keys():
             askers = self._mentioned.get(gone, {})
             askers.pop(subject, None)

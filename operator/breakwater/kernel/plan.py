@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from breakwater.kernel.measurement import Measure
-from breakwater.kernel.reading import Manifest
+from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.recipe import Recipe
 from breakwater.kernel.references import Ref, Subject
 from breakwater.kernel.settings import Mode
@@ -30,6 +30,14 @@ class Version:
 
     uid: str
     resource_version: str
+
+
+def _version(manifest: Manifest) -> Version:
+    return Version(manifest["metadata"].get("uid", ""), manifest["metadata"].get("resourceVersion", ""))
+
+
+VERSION: Projection[Version] = Projection("version", _version)
+"""Changes with everything, so it is read by who writes just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +93,18 @@ class ApplyObject(Action):
 class ApplyFields(Action):
     """Server-side apply of single fields on an object of others, as `manager`; never forced.
 
-    Two askers with one manager would erase each other's fields, hence one manager per asking resource. `uid` keeps a
-    deleted object from coming back as a stub.
+    Two askers with one manager would erase each other's fields, hence one manager per asking resource.
+
+    Attributes:
+        manifest: name and fields.
+        manager: as whom.
+        decided_on: the object as it was looked at. Its uid keeps a deleted one from coming back as a stub; its version
+            voids a request that comes late, or again because its answer was lost.
     """
 
     manifest: Manifest
     manager: str
-    uid: str
+    decided_on: Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

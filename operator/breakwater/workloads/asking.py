@@ -24,6 +24,7 @@ class Asking:
         server: whether the workload is the serving end; those go first.
         schedule: as status names it; empty for the built-in one.
         rules: what the schedule says.
+        fault: why these are not the rules that were asked for; what could start a restart too early waits then.
         ordered: the mark of the restart that was last seen under way.
         halted: the mark of the restart that was last seen failing.
     """
@@ -33,6 +34,7 @@ class Asking:
     server: bool
     schedule: str
     rules: RotationScheduleSpec
+    fault: str = ""
     ordered: str = ""
     halted: str = ""
 
@@ -58,6 +60,7 @@ class Rules:
     stop_on_failure: bool = False
     disruptive: Disruptive = Disruptive.ALLOW
     windows: tuple[tuple[Window, ...], ...] = field(default=())
+    fault: str = ""
 
     def shut(self, now: datetime) -> Shut | None:
         """Not every schedule has a window open; None where all have."""
@@ -78,4 +81,5 @@ def strictest(askings: Iterable[Asking]) -> Rules:
         stop_on_failure=any(rule.stop_on_failure for rule in rules),
         disruptive=min((rule.disruptive for rule in rules), key=_STRICTEST.index),
         windows=tuple(asking.rules.open_times for asking in asked if asking.rules.windows),
+        fault=next((asking.fault for asking in asked if asking.fault), ""),
     )

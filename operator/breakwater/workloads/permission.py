@@ -95,6 +95,9 @@ def progress(case: Case, ordered: Iterable[str]) -> Verdict:
     late = since + target.rollout.patience if since else case.now
     if not target.rollout.stuck and case.now < late:
         return Verdict(State.RESTARTING, "its pods are being replaced", late)
+    if target.rollout.through:
+        # It came back once, unseen or forgotten by those who ask; what is missing now is not for the restart.
+        return Verdict(State.CURRENT)
     if target.halted == case.token:
         return _halted(case)
     if any(asking.halted == case.token for asking in case.askings):
@@ -115,6 +118,9 @@ def _held(case: Case) -> _Waiting | None:
         return _Waiting(f"{case.target.frozen}")
     if case.rules.max_concurrent == 0:
         return _Waiting("restarts.maxConcurrent of its schedule is 0; raise it")
+    if case.rules.fault:
+        # The windows that it waits for may be those that cannot be read.
+        return _Waiting(case.rules.fault)
     return None
 
 

@@ -30,11 +30,13 @@ class Rollout:
 
     Attributes:
         complete: all pods run it and are available.
+        through: all pods ran it and were available once, as its controller remembers; they need not be any more.
         stuck: the controller itself says that it does not go on.
         patience: how long it may take.
     """
 
     complete: bool
+    through: bool
     stuck: bool
     patience: timedelta
 
@@ -48,6 +50,7 @@ class Target:
         replicas: as wanted.
         outage: why it cannot roll without an outage; empty when it can.
         frozen: why a changed template would start nothing; empty when it would.
+        created: when the object was made; none of its pods is older.
         restarted_for: the record on the template.
         restarted_at: when the record was written.
         halted, approved: the annotations on the workload.
@@ -61,6 +64,7 @@ class Target:
     outage: str
     frozen: str
     rollout: Rollout
+    created: datetime | None
     restarted_for: str
     restarted_at: datetime | None
     halted: str
@@ -72,8 +76,8 @@ class Target:
 def reduced(manifest: Manifest, kind: str) -> Manifest:
     """What is kept while decoding; the items of a list do not say their kind."""
     metadata, spec = manifest["metadata"], manifest.get("spec") or {}
-    names = ("name", "namespace", "uid", "resourceVersion", "labels", "generation", "deletionTimestamp")
-    kept = {key: metadata[key] for key in names if key in metadata}
+    names = ("name", "namespace", "uid", "resourceVersion", "labels", "generation")
+    kept = {key: metadata[key] for key in (*names, "creationTimestamp", "deletionTimestamp") if key in metadata}
     annotations = _ours(metadata.get("annotations"))
     template = (spec.get("template") or {}).get("metadata") or {}
     how = ("replicas", "strategy", "updateStrategy", "paused", "progressDeadlineSeconds", "selector")
@@ -93,8 +97,9 @@ def _ours(annotations: Mapping[str, str] | None) -> dict[str, str]:
 
 def _reduced_status(status: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in status.items() if isinstance(value, int) or key.endswith("Revision")}
-    stuck = any(item.get("reason") == "ProgressDeadlineExceeded" for item in status.get("conditions") or ())
-    return kept | ({"stuck": True} if stuck else {})
+    said = {item.get("reason") for item in status.get("conditions") or ()}
+    found = {"stuck": "ProgressDeadlineExceeded" in said, "through": "NewReplicaSetAvailable" in said}
+    return kept | {key: True for key, holds in found.items() if holds}
 
 
 def _target(manifest: Manifest) -> Target:
@@ -110,6 +115,7 @@ def _target(manifest: Manifest) -> Target:
         outage=kind.outage(manifest),
         frozen="it is being deleted" if "deletionTimestamp" in metadata else kind.frozen(spec),
         rollout=_rollout(manifest, kind),
+        created=from_rfc3339(metadata.get("creationTimestamp")),
         restarted_for=record.get(CONTENT, ""),
         restarted_at=from_rfc3339(record.get(RESTARTED_AT)),
         halted=annotations.get(HALTED, ""),
@@ -124,7 +130,12 @@ def _rollout(manifest: Manifest, kind: type[_Kind]) -> Rollout:
     observed = int(status.get("observedGeneration") or 0) >= int(manifest["metadata"].get("generation") or 0)
     seconds = spec.get("progressDeadlineSeconds")
     patience = timedelta(seconds=min(int(seconds), 86400)) if isinstance(seconds, int) else PATIENCE
-    return Rollout(observed and kind.complete(manifest), observed and bool(status.get("stuck")), patience)
+    return Rollout(
+        complete=observed and kind.complete(manifest),
+        through=observed and kind.through(status),
+        stuck=observed and bool(status.get("stuck")),
+        patience=patience,
+    )
 
 
 class _Kind:
@@ -146,6 +157,10 @@ class _Kind:
     @staticmethod
     def complete(manifest: Manifest) -> bool:
         raise NotImplementedError
+
+    @staticmethod
+    def through(status: Mapping[str, Any]) -> bool:
+        return bool(status.get("through"))
 
 
 class _Deployment(_Kind):
@@ -191,9 +206,13 @@ class _StatefulSet(_Kind):
     @staticmethod
     def complete(manifest: Manifest) -> bool:
         status, wanted = manifest.get("status") or {}, _StatefulSet.replicas(manifest)
-        same = status.get("currentRevision") == status.get("updateRevision")
         # Right after a scale-up from nothing `updatedReplicas` is left out; the revisions tell then.
-        return bool(same and status.get("replicas", 0) == wanted and status.get("availableReplicas", 0) >= wanted)
+        there = status.get("replicas", 0) == wanted and status.get("availableReplicas", 0) >= wanted
+        return bool(there and _StatefulSet.through(status))
+
+    @staticmethod
+    def through(status: Mapping[str, Any]) -> bool:
+        return status.get("currentRevision") == status.get("updateRevision")
 
 
 class _DaemonSet(_Kind):

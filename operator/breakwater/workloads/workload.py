@@ -15,7 +15,7 @@ from breakwater.kernel.plan import Plan
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import SECRET, Ref, Subject
 from breakwater.kernel.sealed import Sealed
-from breakwater.kernel.time import earliest
+from breakwater.kernel.time import earliest, from_rfc3339
 from breakwater.kernel.world import World
 from breakwater.workloads.asking import Asking, Rules, strictest
 from breakwater.workloads.consumers import WORKLOADS
@@ -98,7 +98,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     found = _compared(reading.value, askings, needed, key)
     restarting = tuple(asking for asking in askings if asking.restart)
     workload = f"-n {ref.namespace} {ref.resource.plural}/{ref.name}"
-    rules, order = strictest(restarting), record_of(needed)
+    rules, order = strictest(restarting), record_of(needed.marks)
     seen = _seen(subject, world, reading.value)
     case = Case(workload, ref.namespace, reading.value, askings, rules, order, seen, world, now)
     standing, due = _standing(case, restarting, found)
@@ -137,19 +137,43 @@ def _content(manifest: Manifest) -> Sealed:
 CONTENT: Projection[Sealed] = Projection("secret-content", _content)
 
 
-def _needed(
-    target: Target, askings: tuple[Asking, ...], namespace: str, key: Sealed, world: World
-) -> dict[str, str] | None:
-    """The mark of each Secret that the pods use and somebody speaks for; None while one cannot be read."""
+def _written(manifest: Manifest) -> datetime | None:
+    times = [from_rfc3339(item.get("time")) for item in manifest["metadata"].get("managedFields") or ()]
+    return max((time for time in times if time), default=None)
+
+
+WRITTEN: Projection[datetime | None] = Projection("secret-written", _written)
+"""When anybody last wrote to it, which is no earlier than its content; None where nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    """What pods should run with.
+
+    Attributes:
+        marks: of each Secret that the pods use and somebody speaks for.
+        fresh: those that were last written before the workload was made: no pod of it can run with anything else.
+    """
+
+    marks: Mapping[str, str]
+    fresh: frozenset[str]
+
+
+def _needed(target: Target, askings: tuple[Asking, ...], namespace: str, key: Sealed, world: World) -> _Needed | None:
+    """None while one of the Secrets cannot be read."""
     spoken_for = {name for asking in askings for name in asking.secrets}
-    needed: dict[str, str] = {}
+    marks: dict[str, str] = {}
+    fresh: set[str] = set()
     for name in sorted(spoken_for & target.secrets):
-        reading = world.get(Ref(SECRET, namespace, name), CONTENT)
-        if isinstance(reading, Unknown):
+        ref = Ref(SECRET, namespace, name)
+        content, written = world.get(ref, CONTENT), world.get(ref, WRITTEN)
+        if isinstance(content, Unknown):
             return None
-        if isinstance(reading, Present):
-            needed[name] = mark_of(reading.value, key)
-    return needed
+        if isinstance(content, Present):
+            marks[name] = mark_of(content.value, key)
+            since = written.value if isinstance(written, Present) else None
+            fresh |= {name} if target.created and since and since < target.created else set()
+    return _Needed(marks, frozenset(fresh))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +191,21 @@ class _Compared:
     changed: frozenset[str]
 
 
-def _compared(target: Target, askings: tuple[Asking, ...], needed: Mapping[str, str], key: Sealed) -> _Compared:
+def _compared(target: Target, askings: tuple[Asking, ...], needed: _Needed, key: Sealed) -> _Compared:
     recorded = comparable(read_record(target.restarted_for), key)
     remembered = [comparable(asking.secrets, key) for asking in askings]
-    running: dict[str, str] = {}
+    # A Secret that is gone comes back with another content; until then what is known of it must not be forgotten.
+    running = {name: mark for marks in remembered for name, mark in marks.items() if name in target.secrets}
     ordered: set[str] = set()
     changed: set[str] = set()
-    for name, mark in needed.items():
+    for name, mark in needed.marks.items():
         known = [marks[name] for marks in remembered if name in marks]
-        if mark in known or not (known or name in recorded):
+        if mark in known or name in needed.fresh or not (known or name in recorded):
             running[name] = mark
             continue
         running[name] = known[0] if known else recorded[name]
         (ordered if recorded.get(name) == mark else changed).add(name)
-    return _Compared(needed, running, frozenset(ordered), frozenset(changed))
+    return _Compared(needed.marks, running, frozenset(ordered), frozenset(changed))
 
 
 def _standing(case: Case, restarting: tuple[Asking, ...], found: _Compared) -> tuple[Standing, datetime | None]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from breakwater.kernel.plan import Action, ApplyFields, Plan
+from breakwater.kernel.plan import VERSION, Action, ApplyFields, Plan
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import INGRESS, Ref, Subject
 from breakwater.kernel.world import World
@@ -69,7 +69,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     if dialect is None:
         kept = _swept(subject, ingress, world, now)
         standing = _no_engine(controller)
-        return Plan((*kept.actions, *_annotate(ingress, {})), due=kept.due, value=standing if wishes else None)
+        return Plan((*kept.actions, *_annotate(ingress, {}, world)), due=kept.due, value=standing if wishes else None)
     return _Writing(subject, ingress, dialect, world, now).plan(wishes)
 
 
@@ -109,7 +109,7 @@ class _Writing:
             written = Written({feature: Said(State.UNSUPPORTED, missing) for feature in decided})
         kept = self._companions(written, held)
         wanted = self._annotations(written, held, kept)
-        actions: list[Action] = [*kept.actions, *_annotate(self.ingress, wanted)]
+        actions: list[Action] = [*kept.actions, *_annotate(self.ingress, wanted, self.world)]
         outcomes = self._outcomes(decided, written, kept, wanted)
         for wish in wishes:
             for feature, setting in wish.settings.items():
@@ -197,7 +197,7 @@ def taken_by(ingress: Ingress, key: str, value: str) -> str | None:
     return next(iter(ingress.writers.get(key, ())), "unknown")
 
 
-def _annotate(ingress: Ingress, wanted: Mapping[str, str]) -> Iterator[Action]:
+def _annotate(ingress: Ingress, wanted: Mapping[str, str], world: World) -> Iterator[Action]:
     ours = ingress.ours
     mine = {key: value for key, value in wanted.items() if key in ours or key not in ingress.annotations}
     lost = sorted(ours - mine.keys())
@@ -205,6 +205,9 @@ def _annotate(ingress: Ingress, wanted: Mapping[str, str]) -> Iterator[Action]:
     if not changed and not lost:
         return
     ref = Ref(INGRESS, ingress.namespace, ingress.name)
+    looked_at = world.get(ref, VERSION)
+    if not isinstance(looked_at, Present):
+        return
     named = ", ".join(sorted({*changed, *lost}))
     yield ApplyFields(
         id=ANNOTATE,
@@ -217,7 +220,7 @@ def _annotate(ingress: Ingress, wanted: Mapping[str, str]) -> Iterator[Action]:
             "metadata": {"name": ingress.name, "namespace": ingress.namespace, "annotations": mine},
         },
         manager=FIELD_MANAGER,
-        uid=ingress.uid,
+        decided_on=looked_at.value,
         takes_away=bool(lost) or _shrinks(ingress, changed),
         notable=True,
     )

@@ -51,6 +51,7 @@ def deployment(
     annotations: Mapping[str, str] | None = None,
     rolled: bool = True,
     stuck: bool = False,
+    through: bool = False,
     **spec: Any,
 ) -> dict[str, Any]:
     """A Deployment that uses these Secrets; `rolled` says whether its last rollout is through."""
@@ -65,8 +66,8 @@ def deployment(
         "updatedReplicas": there,
         "availableReplicas": there,
     }
-    if stuck:
-        status["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    reason = "ProgressDeadlineExceeded" if stuck else "NewReplicaSetAvailable" if through else "ReplicaSetUpdated"
+    status["conditions"] = [{"type": "Progressing", "status": "False" if stuck else "True", "reason": reason}]
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "generation": 1}
     manifest = {
         "kind": "Deployment",

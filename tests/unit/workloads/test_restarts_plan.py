@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from breakwater.kernel.plan import ApplyFields, Plan, WriteSecret
+from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT
+from breakwater.kernel.plan import Action, ApplyFields, Failure, Plan, RelabelSecret, Version, WriteSecret
 from breakwater.kernel.reading import Entry
 from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
 from breakwater.kernel.restrain import SETTLED
@@ -16,7 +18,7 @@ from breakwater.kernel.settings import Settings
 from breakwater.workloads.asking import Rules
 from breakwater.workloads.marking import RESTARTS, ordered_fact, token_of
 from breakwater.workloads.permission import State
-from breakwater.workloads.restarts import FIELD_MANAGER, plan
+from breakwater.workloads.restarts import FIELD_MANAGER, TURN, plan
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
 from breakwater.workloads.workload import Standing, subject_of
 from tests.unit.scenery import NOW
@@ -31,7 +33,8 @@ class House:
     """Workloads with what was published of them."""
 
     def __init__(self, **settings: Any) -> None:
-        self.world = MemoryWorld(marking_key(), settings=Settings(**settings))
+        self.world = MemoryWorld(settings=Settings(**settings))
+        self.world.put(marking_key(), by=MANAGER)
         self.standings: dict[Subject, Standing] = {}
         self.world.state(SETTLED, value=True)
 
@@ -42,12 +45,12 @@ class House:
         standing = Standing(target, state, "new content of tls: waits", {}, ORDER, "", "", rules, server=False)
         self.standings[subject_of("Deployment", namespace, name)] = replace(standing, **change)
 
-    def plan(self) -> Plan:
+    def plan(self, now: datetime = NOW) -> Plan:
         self.world.state(("derived-of", "Workload"), dict(self.standings))
-        return self.world.plan(RESTARTS, plan, NOW)
+        return self.world.plan(RESTARTS, plan, now)
 
-    def ordered(self) -> list[str]:
-        return [action.target.name for action in self.plan().actions if isinstance(action, ApplyFields)]
+    def ordered(self, now: datetime = NOW) -> list[str]:
+        return [action.target.name for action in self.plan(now).actions if isinstance(action, ApplyFields)]
 
 
 def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() -> None:
@@ -59,6 +62,8 @@ def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() ->
     annotations = {CONTENT: ORDER, RESTARTED_AT: "2026-06-01T12:00:00Z"}
     assert action.manifest["spec"] == {"template": {"metadata": {"annotations": annotations}}}
     assert "annotations" not in action.manifest["metadata"]
+    live = house.world.manifest(action.target)["metadata"]
+    assert action.decided_on == Version(live["uid"], live["resourceVersion"])
 
 
 def test_an_order_that_was_undone_at_once_is_not_given_again_before_its_demand_is_planned() -> None:
@@ -165,14 +170,96 @@ def test_the_mark_goes_when_it_came_back_after_all() -> None:
     assert action.manifest["spec"]["template"]["metadata"]["annotations"][CONTENT] == ORDER
 
 
-def test_the_key_for_marks_is_made_once_and_never_over_somebody_elses() -> None:
+KEY = Ref(SECRET, "breakwater-system", "restart-marks")
+
+
+def test_the_key_for_marks_is_made_once() -> None:
     house = House()
     assert house.plan().actions == ()
-    key = Ref(SECRET, "breakwater-system", "restart-marks")
-    house.world.drop(key)
+    house.world.drop(KEY)
     (action,) = house.plan().actions
     assert isinstance(action, WriteSecret)
-    assert (action.target, action.replaces) == (key, None)
-    metadata = {"name": key.name, "namespace": key.namespace}
+    assert (action.target, action.replaces) == (KEY, None)
+
+
+def test_somebody_elses_secret_is_not_taken_for_the_key_and_that_is_told() -> None:
+    house = House()
+    house.world.drop(KEY)
+    metadata = {"name": KEY.name, "namespace": KEY.namespace}
     house.world.put({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}, by="user")
+    plan = house.plan()
+    assert plan.actions == ()
+    told = plan.value[RESTARTS]
+    assert "Secret breakwater-system/restart-marks" in told
+    assert "rename or delete it" in told
+
+
+def _edit(part: str, name: str) -> Callable[[dict[str, Any]], None]:
+    """Takes one entry of a part of a Secret away."""
+
+    def edit(manifest: dict[str, Any]) -> None:
+        holder = manifest if part == "data" else manifest["metadata"]
+        del holder[part][name]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "kind"),
+    [
+        pytest.param("data", "password", WriteSecret, id="without a key another one is made"),
+        pytest.param("labels", MANAGED_BY, RelabelSecret, id="without its label it is marked again"),
+        pytest.param("annotations", SUBJECT, RelabelSecret, id="without its subject it is marked again"),
+    ],
+)
+def test_a_key_for_marks_that_drifted_is_repaired(part: str, name: str, kind: type[Action]) -> None:
+    house = House()
+    before = house.world.data(KEY)
+    house.world.edit(KEY, _edit(part, name), by="kubectl")
+    (action,) = house.plan().actions
+    assert isinstance(action, kind)
+    house.world.act(action, NOW)
     assert house.plan().actions == ()
+    assert (house.world.data(KEY)["password"] == before["password"]) is (kind is RelabelSecret)
+
+
+REFUSED = Failure("Forbidden", "Deployment bpm/a: the operator may not write this: cannot patch; allow it")
+UNCERTAIN = Failure("Unreachable", "Deployment bpm/a: the API server did not answer; trying again")
+PASSING = Failure("Conflict", "Deployment bpm/a: it changed meanwhile; planning again")
+
+
+@pytest.mark.parametrize(
+    ("failure", "names"),
+    [
+        pytest.param(REFUSED, ["b"], id="a refused one takes nobody's place"),
+        pytest.param(UNCERTAIN, ["a"], id="one that may have been ordered all the same keeps its place"),
+    ],
+)
+def test_a_restart_that_failed_to_be_ordered_is_tried_again(failure: Failure, names: list[str]) -> None:
+    house = House(max_restarts=1)
+    for name in "ab":
+        house.add(name, State.DUE)
+    house.world.fail(RESTARTS, f"restart:{subject_of('Deployment', 'bpm', 'a')}", failure)
+    assert house.ordered() == names
+
+
+def test_those_who_are_refused_take_turns() -> None:
+    house = House(max_restarts=1)
+    for name in "abc":
+        house.add(name, State.DUE)
+        house.world.fail(RESTARTS, f"restart:{subject_of('Deployment', 'bpm', name)}", REFUSED)
+    turns = [house.ordered(NOW + number * timedelta(seconds=TURN)) for number in range(3)]
+    assert sorted(turns) == [["a"], ["b"], ["c"]]
+    told = house.plan().value
+    assert {told[subject_of("Deployment", "bpm", name)] for name in "abc"} == {REFUSED.message}
+
+
+@pytest.mark.parametrize(("failure", "told"), [(REFUSED, True), (UNCERTAIN, True), (PASSING, False)])
+def test_why_a_restart_could_not_be_ordered_is_told(failure: Failure, told: bool) -> None:
+    house = House()
+    house.add("a", State.DUE)
+    workload = subject_of("Deployment", "bpm", "a")
+    house.world.fail(RESTARTS, f"restart:{workload}", failure)
+    plan = house.plan()
+    assert [action.id for action in plan.actions] == [f"restart:{workload}"]
+    assert (plan.value or {}).get(workload) == (failure.message if told else None)

@@ -70,6 +70,11 @@ STATES: dict[str, Case] = {
     "a restart takes longer than it may": (
         deployment("tls", restarted=NEW, rolled=False, at="2026-06-01T11:00:00Z"), (knows(),), State.FAILED,
     ),
+    "it was through once, and a pod of it is missing now": (
+        deployment("tls", restarted=NEW, rolled=False, through=True, at="2026-06-01T11:00:00Z"),
+        (knows(),),
+        State.CURRENT,
+    ),
     "it was said to have failed": (
         deployment("tls", restarted=NEW, rolled=False, stuck=True, annotations={HALTED: token_of(NEW)}),
         (knows(),),
@@ -90,6 +95,12 @@ STATES: dict[str, Case] = {
     "it runs no pods": (deployment("tls", replicas=0), (knows(),), State.CURRENT),
     "it is paused": (deployment("tls", paused=True), (knows(),), State.WAITING),
     "it is held": (deployment("tls"), (knows(rules={"restarts": {"maxConcurrent": 0}}),), State.WAITING),
+    "its schedule is gone: what it said may have been stricter": (
+        deployment("tls"), (knows(fault="RotationSchedule bpm/nightly does not exist; create it"),), State.WAITING,
+    ),
+    "the schedule of somebody who asks for no restart is gone": (
+        deployment("tls"), (knows(), asking("tls", restart=False, fault="gone")), State.DUE,
+    ),
     "one replica, and no windows": (deployment("tls", replicas=1), (knows(),), State.WAITING),
     "one replica that may be away": (
         deployment("tls", replicas=1), (knows(rules={"restarts": {"disruptive": "Allow"}}),), State.DUE,
@@ -125,6 +136,37 @@ def test_a_secret_that_is_new_to_the_template_is_no_reason_while_another_is() ->
     made = world(deployment("tls", "login"), knows(secrets={**OLD, "login": ""}), tls=b"old", login=b"x")
     assert standing(made).state is State.CURRENT
     assert standing(made).running == {"tls": mark(b"old"), "login": mark(b"x")}
+
+
+MADE = "2026-06-01T00:00:00Z"
+"""When the workloads of these worlds were made."""
+
+
+@pytest.mark.parametrize(
+    ("written", "state"),
+    [
+        pytest.param(["2026-05-31T23:59:59Z"], State.CURRENT, id="before: no pod can run with anything else"),
+        pytest.param([MADE], State.DUE, id="in the same second: nobody can tell"),
+        pytest.param(["2026-05-31T00:00:00Z", "2026-06-01T00:00:01Z"], State.DUE, id="once more afterwards"),
+        pytest.param(["2026-05-31T00:00:00Z", "nonsense"], State.CURRENT, id="before, and somebody wrote nonsense"),
+        pytest.param([], State.DUE, id="nobody knows when"),
+    ],
+)
+@pytest.mark.parametrize("ordered", ["", token_of(NEW)], ids=["not ordered", "ordered"])
+def test_a_workload_that_was_made_anew_is_not_restarted_for_what_it_began_with(
+    written: list[str], ordered: str, state: State
+) -> None:
+    made = world(deployment("tls"), knows(ordered=ordered), tls=b"new")
+    fields = [{"manager": "m", "operation": "Update", "time": time} for time in written]
+    made.manifest(Ref(SECRET, "bpm", "tls"))["metadata"]["managedFields"] = fields
+    expected = State.ERASED if ordered and state is State.DUE else state
+    assert standing(made).state is expected
+
+
+def test_a_secret_that_is_gone_for_a_moment_is_not_forgotten() -> None:
+    made = world(deployment("tls"), knows(), tls=b"new")
+    made.drop(Ref(SECRET, "bpm", "tls"))
+    assert standing(made).running == OLD
 
 
 def test_what_pods_run_with_is_the_old_content_until_the_restart_is_through() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from breakwater.kernel.plan import ApplyFields, ApplyObject, DeleteObject, Failure, Plan
+from breakwater.kernel.plan import ApplyFields, ApplyObject, DeleteObject, Failure, Plan, Version
 from breakwater.kernel.references import INGRESS, MIDDLEWARE, Ref, Subject
 from breakwater.kernel.time import to_rfc3339
 from breakwater.zones.companions import GRACE, UNUSED
@@ -108,8 +108,9 @@ def test_an_ingress_is_annotated_by_a_manager_of_its_own_on_the_object_that_was_
     house.make(created=NOW - GRACE)
     (action,) = house.plan().actions
     assert isinstance(action, ApplyFields)
-    uid = house.world.manifest(REF)["metadata"]["uid"]
-    assert (action.manager, action.uid, action.target) == (FIELD_MANAGER, uid, REF)
+    live = house.world.manifest(REF)["metadata"]
+    assert (action.manager, action.target) == (FIELD_MANAGER, REF)
+    assert action.decided_on == Version(live["uid"], live["resourceVersion"])
     assert set(action.manifest) == {"apiVersion", "kind", "metadata"}
 
 

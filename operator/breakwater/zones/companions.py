@@ -88,7 +88,7 @@ class Keeper:
         if isinstance(stands, Free) or (isinstance(stands, Ours) and differs(manifest, stands.entry.manifest)):
             kept.actions.append(action)
         failure = self.world.failure(action.id)
-        if failure is not None:
+        if failure is not None and failure.reason != "Conflict":
             kept.said[feature] = Said(State.FAILING, failure.message)
         elif not linked:
             self._link(kept, feature, companion, stands)

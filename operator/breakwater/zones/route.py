@@ -149,7 +149,11 @@ class _Writing:
 
     def _annotations(self, written: Written, held: set[Feature], kept: Kept) -> dict[str, str]:
         """All that is to stand on the Ingress by our hand."""
-        wanted = {key: value for pairs in written.annotations.values() for key, value in pairs.items()}
+        wanted: dict[str, str] = {}
+        for pairs in written.annotations.values():
+            # Half of a feature's annotations would be another feature.
+            if not any(taken_by(self.ingress, key, value) for key, value in pairs.items()):
+                wanted |= pairs
         for feature in held:
             for key in self.dialect.keys[feature]:
                 if key != self.dialect.links and key in self.ingress.ours:
@@ -162,7 +166,7 @@ class _Writing:
         self, decided: Mapping[Feature, Decided], written: Written, kept: Kept, wanted: Mapping[str, str]
     ) -> dict[Feature, Outcome]:
         failure = self.world.failure(ANNOTATE)
-        failed = Said(State.FAILING, failure.message) if failure else None
+        failed = Said(State.FAILING, failure.message) if failure and failure.reason != "Conflict" else None
         outcomes: dict[Feature, Outcome] = {}
         for feature, item in decided.items():
             said = written.said[feature]
@@ -174,13 +178,13 @@ class _Writing:
 
     def _taken(self, feature: Feature, written: Written, kept: Kept, wanted: Mapping[str, str]) -> Said | None:
         """An annotation that somebody else has put there with another value; it is not fought over."""
-        keys = set(written.annotations.get(feature, {}))
+        pairs = dict(written.annotations.get(feature, {}))
         if feature in written.companions and written.companions[feature].link in kept.links:
-            keys.add(self.dialect.links)
-        for key in sorted(keys):
-            by = taken_by(self.ingress, key, wanted.get(key, ""))
+            pairs[self.dialect.links] = wanted[self.dialect.links]
+        for key, value in sorted(pairs.items()):
+            by = taken_by(self.ingress, key, value)
             if by is not None:
-                return Said(State.FAILING, self._line(key, by, wanted[key]))
+                return Said(State.FAILING, self._line(key, by, value))
         return None
 
     def _line(self, key: str, by: str, value: str) -> str:

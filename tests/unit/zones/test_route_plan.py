@@ -178,6 +178,19 @@ def test_an_annotation_of_somebody_else_is_left_alone_and_the_line_to_add_is_nam
     assert detail.endswith(f"{LINKS}: own@file,{HSTS_LINK}")
 
 
+def test_half_of_a_feature_is_not_written_where_somebody_else_holds_the_other_half() -> None:
+    house = House(
+        wish(Hsts(31536000, include_sub_domains=True, preload=True), REDIRECT),
+        annotations={"nginx.org/hsts-max-age": "1"},
+        by="owner",
+        controller="nginx.org/ingress-controller",
+        tls=[{}],
+    )
+    assert house.annotation() == {"nginx.org/ssl-redirect": "true", "nginx.org/http-redirect-code": "308"}
+    state, detail = house.said()
+    assert (state, detail.endswith("nginx.org/hsts-max-age: 31536000")) == (State.FAILING, True)
+
+
 def test_an_owner_who_has_added_the_line_is_served() -> None:
     house = House(wish(HSTS), annotations={LINKS: f"own@file,{HSTS_LINK}"}, by="owner")
     house.make(created=NOW - GRACE)

@@ -49,9 +49,7 @@ def _quiet(control: Stage) -> None:
     mark = control.audit().mark()
     time.sleep(QUIET_SECONDS)
     writes = [event for event in control.requests(mark) if event.verb in MUTATING_VERBS]
-    print(
-        f"  {len(writes)} writes in {QUIET_SECONDS} quiet s since {begun:%H:%M:%S} (goal 0), {meter_before:.0f} MB then"
-    )
+    print(f"  {len(writes)} writes in {QUIET_SECONDS} quiet s (goal 0)")
 
 
 def _all_ready(control: Stage, count: int) -> bool:

@@ -17,15 +17,21 @@ from breakwater.channels.reduced import node, pod, service, slice_
 from breakwater.cluster.informer import without_managers
 from breakwater.engine.catalogue import Catalogue, SubjectKind
 from breakwater.engine.reduce import made_by_us, metadata_only
+from breakwater.hardening import facts as hardening_facts
+from breakwater.hardening import kind as hardening_policy
+from breakwater.hardening import plan as hardening_plan
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.ownership import OWNED
+from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import (
+    ADMISSION,
     CERTIFICATE_AUTHORITY,
     CLUSTER_TRUST_BUNDLE,
     COMMUNICATION_CHANNEL,
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     ENDPOINT_SLICE,
+    HARDENING_POLICY,
     NAMESPACE,
     NODE,
     POD,
@@ -36,7 +42,7 @@ from breakwater.kernel.references import (
 )
 from breakwater.workloads import consumers, marking, restarts, target, workload
 
-KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND)
+KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND, hardening_policy.KIND)
 
 
 def catalogue() -> Catalogue:
@@ -45,6 +51,7 @@ def catalogue() -> Catalogue:
         SubjectKind("CertificateAuthority", authority_plan.plan, CERTIFICATE_AUTHORITY),
         SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=proof.seed),
         SubjectKind("RotationSchedule", schedule.plan, ROTATION_SCHEDULE),
+        SubjectKind("HardeningPolicy", hardening_plan.plan, HARDENING_POLICY),
         SubjectKind(trust.KIND, trust.plan),
         SubjectKind(workload.KIND, workload.plan),
         SubjectKind(marking.RESTARTS.kind, restarts.plan),
@@ -57,12 +64,19 @@ def catalogue() -> Catalogue:
             CLUSTER_TRUST_BUNDLE: made_by_us,
             SERVICE: service,
             ENDPOINT_SLICE: slice_,
-            POD: pod,
+            POD: _pod,
+            **dict.fromkeys(ADMISSION, made_by_us),
             NODE: node,
             POD_DISRUPTION_BUDGET: without_managers,
             **{resource: partial(target.reduced, kind=kind) for kind, resource in consumers.WORKLOADS.items()},
         },
         split=(SECRET, CONFIG_MAP),
-        indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS),
+        indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS, hardening_facts.PODS),
         probers={TlsProbe: probe, NegativeProbe: probe},
     )
+
+
+def _pod(manifest: Manifest) -> Manifest:
+    """What probes need of a pod, and what hardening does."""
+    parts = pod(manifest), hardening_facts.reduced(manifest)
+    return {key: {**parts[0].get(key, {}), **parts[1].get(key, {})} for key in ("metadata", "spec", "status")}

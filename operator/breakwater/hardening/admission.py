@@ -185,7 +185,9 @@ def _validations(policy: str, spec: HardeningPolicySpec) -> list[dict[str, str]]
             item for item in policy_validations(Level.RESTRICTED, NEWEST) if item["message"].startswith("runAsUser:")
         )
         found = [*found, *extra]
-    return [{**item, "message": f"HardeningPolicy {policy}: {item['message']}"} for item in found]
+    # The API server tells the first refusal only; of a pod that asks for root it should be the one that says so.
+    ordered = sorted(found, key=lambda item: not item["message"].startswith("runAsUser:"))
+    return [{**item, "message": f"HardeningPolicy {policy}: {item['message']}"} for item in ordered]
 
 
 def _constraints(*rules: Mapping[str, Any]) -> dict[str, Any]:

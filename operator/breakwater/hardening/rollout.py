@@ -64,8 +64,9 @@ class _Standing:
     """What of the wanted objects stands, and how."""
 
     missing: Manifests
-    taken: str
-    unknown: str
+    taken: str = ""
+    unknown: str = ""
+    altered: str = ""
     ours: Mapping[Ref, Ours] = field(default_factory=dict)
 
 
@@ -124,6 +125,8 @@ def _bound(
     if repairs:
         return Rollout(_pending(repairs, world), repairs, bound=pair.name)
     leaving = taken_back(before, f"{pair.name} is in force", frozenset(wanted))
+    if stands.altered:
+        return Rollout(false("Enforced", "Altered", stands.altered), bound=pair.name)
     message = f"{pair.name} is bound: the API server sets what is missing and refuses what violates the profile"
     return Rollout(true("Enforced", "Bound", message), leaving, bound=pair.name)
 
@@ -187,17 +190,34 @@ def _applies(manifests: Manifests, why: str, after: tuple[str, ...] = ()) -> tup
 def _standing(subject: Subject, wanted: Manifests, world: World) -> _Standing:
     missing: dict[Ref, dict[str, Any]] = {}
     ours: dict[Ref, Ours] = {}
+    altered = ""
     for ref, manifest in wanted.items():
         held = claim(world, ref, subject)
         if isinstance(held, Taken):
-            return _Standing({}, f"{ref}: {held.by} stands under this name; rename or delete it", "")
+            return _Standing({}, taken=f"{ref}: {held.by} stands under this name; rename or delete it")
         if isinstance(held, Ours):
             ours[ref] = held
         elif not isinstance(held, Free):
-            return _Standing({}, "", f"{ref}: {held.message or held.reason}")
-        if not isinstance(held, Ours) or held.mark.restored or differs(manifest, held.entry.manifest):
+            return _Standing({}, unknown=f"{ref}: {held.message or held.reason}")
+        if not isinstance(held, Ours) or held.mark.restored or _is_changed(manifest, held.entry.manifest):
             missing[ref] = manifest
-    return _Standing(missing, "", "", ours)
+        elif _spec(held.entry.manifest) != manifest["spec"]:
+            altered = f"{ref}: somebody added to its {', '.join(_SHARED)}; delete it, and it is made anew"
+    return _Standing(missing, altered=altered, ours=ours)
+
+
+_SHARED = ("matchConditions", "variables")
+"""Lists to which others can add items of their own, which an apply of ours leaves there."""
+
+
+def _is_changed(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether an apply would mend something. All but the shared lists is ours as a whole, and nobody's addition."""
+    others = {key: value for key, value in _spec(live).items() if key not in _SHARED}
+    return differs(manifest, live) or others != {k: v for k, v in manifest["spec"].items() if k not in _SHARED}
+
+
+def _spec(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    return manifest.get("spec") or {}
 
 
 def _manifests(subject: Subject, uid: str, pair: Pair) -> tuple[Manifests, Manifests, Manifests]:

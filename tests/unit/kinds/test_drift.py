@@ -5,9 +5,10 @@ from pathlib import Path
 from breakwater.certificates.kind import KIND as AUTHORITY
 from breakwater.certificates.rotation import KIND as ROTATION
 from breakwater.channels.kind import KIND as CHANNEL
+from breakwater.hardening.kind import KIND as HARDENING
 from breakwater.kernel.crd import check, render_crds, write
 
-KINDS = (CHANNEL, AUTHORITY, ROTATION)
+KINDS = (CHANNEL, AUTHORITY, ROTATION, HARDENING)
 CRDS = Path(__file__).parents[3] / "crds"
 
 

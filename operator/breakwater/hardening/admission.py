@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import sha256
 from typing import Any, Final
 
@@ -48,6 +49,15 @@ _DEBUGGED: Final = {
 }
 
 
+class Phase(Enum):
+    """What a pair is tried for; the value ends the names of its bindings for that."""
+
+    TRIAL = "trial"
+    """Whether it works."""
+    LOADED = "loaded"
+    """Whether what was bound before these bindings were made is in force."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """The admission policies of one content; never changed, only replaced by another pair.
@@ -60,7 +70,7 @@ class Pair:
         mutating: `spec` of the mutating policy; None where no defaults are declared.
         validating: `spec` of the validating policy.
         scope: `matchResources` of its bindings.
-        trial_scope: `matchResources` of the bindings of its trial.
+        own_namespace: the operator's, where it is tried.
     """
 
     name: str
@@ -70,12 +80,19 @@ class Pair:
     mutating: Mapping[str, Any] | None
     validating: Mapping[str, Any]
     scope: Mapping[str, Any]
-    trial_scope: Mapping[str, Any]
+    own_namespace: str
 
-    @property
-    def trial_name(self) -> str:
-        """Name of the bindings of its trial."""
-        return f"{self.name}-trial"
+    def trial_scope(self, phase: Phase) -> dict[str, Any]:
+        """`matchResources` of bindings that hold for samples only."""
+        return {
+            "matchPolicy": "Equivalent",
+            "namespaceSelector": {"matchLabels": {NAME_LABEL: self.own_namespace}},
+            "objectSelector": {"matchLabels": {TRIAL: label_of(self.token, phase)}},
+        }
+
+    def trial_name(self, phase: Phase) -> str:
+        """Name of those bindings."""
+        return f"{self.name}-{phase.value}"
 
     @property
     def mark(self) -> tuple[str, str]:
@@ -86,6 +103,11 @@ class Pair:
     def marker(self) -> str:
         """The words by which its validating policy is known in a trial."""
         return marker_of(self.policy, self.token)
+
+
+def label_of(token: str, phase: Phase) -> str:
+    """The label of samples, another one in each phase, so that an answer tells which binding was at work."""
+    return f"{token}-{phase.value}"
 
 
 def mark_of(policy: str, content: str) -> tuple[str, str]:
@@ -131,11 +153,7 @@ def build(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str) 
         mutating=_mutating(spec, mark_of(policy, content), own_namespace, token),
         validating=_validating(policy, spec, own_namespace, token),
         scope=scope,
-        trial_scope={
-            "matchPolicy": "Equivalent",
-            "namespaceSelector": {"matchLabels": {NAME_LABEL: own_namespace}},
-            "objectSelector": {"matchLabels": {TRIAL: token}},
-        },
+        own_namespace=own_namespace,
     )
 
 
@@ -173,8 +191,7 @@ def _trial_marker(policy: str, token: str) -> dict[str, str]:
 
     Bound with Warn, a policy puts every failing validation and every error into warnings, this one first.
     """
-    seen = f"object.metadata.?labels[{cel_string(TRIAL)}].orValue('') != {cel_string(token)}"
-    return {"expression": seen, "message": marker_of(policy, token), "reason": "Forbidden"}
+    return {"expression": f"!({_on_trial(token)})", "message": marker_of(policy, token), "reason": "Forbidden"}
 
 
 def _validations(policy: str, spec: HardeningPolicySpec) -> list[dict[str, str]]:
@@ -202,11 +219,15 @@ def _constraints(*rules: Mapping[str, Any]) -> dict[str, Any]:
 def _outside(own_namespace: str, token: str) -> dict[str, str]:
     """Said in the policy itself too, so that no binding, whoever makes it, reaches where it could stop the cluster."""
     system = f"!(request.namespace in {literals(SYSTEM_NAMESPACES)})"
-    trial = f"object.metadata.?labels[{cel_string(TRIAL)}].orValue('') == {cel_string(token)}"
     return {
         "name": "outside-of-the-system",
-        "expression": f"{system} && (request.namespace != {cel_string(own_namespace)} || {trial})",
+        "expression": f"{system} && (request.namespace != {cel_string(own_namespace)} || {_on_trial(token)})",
     }
+
+
+def _on_trial(token: str) -> str:
+    labels = literals(label_of(token, phase) for phase in Phase)
+    return f"object.metadata.?labels[{cel_string(TRIAL)}].orValue('') in {labels}"
 
 
 def _scope(spec: HardeningPolicySpec, own_namespace: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The way of a pair into force: made, tried, bound; then what was in force before leaves, bindings before policies.
+"""The way of a pair into force: made, tried, bound, seen to be loaded; then what was in force before leaves.
 
 A policy without binding does nothing, so there is no moment in which pods are held to neither the old nor the new pair:
-the old one stays bound until the new one is, and while a trial fails. What a person deletes comes back: where one of
-the two bindings stands the trial has been passed, and the other is made without a new one.
+the old one stays bound until the API server has taken up the new one, and while a trial fails. What a person deletes
+comes back: where one of the two bindings stands the trial has been passed, and the other is made without a new one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from breakwater.hardening.admission import Pair
-from breakwater.hardening.kind import HardeningPolicySpec
+from breakwater.hardening.admission import Pair, Phase
+from breakwater.hardening.kind import HardeningPolicySpec, PodDefaults
 from breakwater.hardening.trial import State, Verdict, judge, measure_of
 from breakwater.kernel.apply import differs
 from breakwater.kernel.condition import Condition, false, true, unknown
@@ -74,24 +74,25 @@ def rollout(subject: Subject, uid: str, spec: HardeningPolicySpec, pair: Pair, w
     """The next steps of a pair."""
     owned = world.indexed(OWNED, subject)
     before = owned.value if isinstance(owned, Present) else ()
-    policies, trial, final = _manifests(subject, uid, pair)
+    made = _manifests(subject, uid, pair)
     in_force = bound_name(before)
-    stands = _standing(subject, {**policies, **final, **trial}, world)
+    stands = _standing(subject, {**made.policies, **made.final, **made.trial, **made.loaded}, world)
     if stands.taken:
         fault = false("Accepted", "NameTaken", stands.taken)
         return Rollout(false("Enforced", fault.reason, fault.message), accepted=fault, bound=in_force)
     if stands.unknown:
         return Rollout(unknown("Enforced", "NotKnown", stands.unknown), bound=in_force)
-    if any(ref in stands.ours for ref in final):
-        return _bound(pair, {**policies, **final}, stands, before, world)
-    measure = measure_of(pair, spec.pod_defaults, world.settings.namespace)
+    if any(ref in stands.ours for ref in made.final):
+        return _bound(pair, made, stands, before, world, spec.pod_defaults)
+    measure = measure_of(pair, spec.pod_defaults, Phase.TRIAL)
     verdict = judge(world, measure, pair, spec.pod_defaults)
-    return _tried(pair, (policies, trial, final), stands, measure, verdict, in_force, world)
+    return _tried(pair, made, stands, measure, verdict, in_force, world)
 
 
 def bound_name(owned: tuple[tuple[Ref, Mark], ...]) -> str:
     """The name under which a pair is in force, as its bindings have it; the validating one counts where they differ."""
-    names = {ref.resource: ref.name for ref, _ in owned if ref.resource in BINDINGS and not ref.name.endswith("-trial")}
+    endings = tuple(f"-{phase.value}" for phase in Phase)
+    names = {ref.resource: ref.name for ref, _ in owned if ref.resource in BINDINGS and not ref.name.endswith(endings)}
     return names.get(VALIDATING_BINDING) or names.get(MUTATING_BINDING) or ""
 
 
@@ -119,11 +120,22 @@ def _delete(ref: Ref, mark: Mark, why: str, after: tuple[str, ...] = ()) -> Dele
 
 
 def _bound(
-    pair: Pair, wanted: Manifests, stands: _Standing, before: tuple[tuple[Ref, Mark], ...], world: World
+    pair: Pair,
+    made: _Made,
+    stands: _Standing,
+    before: tuple[tuple[Ref, Mark], ...],
+    world: World,
+    defaults: PodDefaults,
 ) -> Rollout:
+    wanted = {**made.policies, **made.final}
     repairs = _applies({ref: item for ref, item in wanted.items() if ref in stands.missing}, "its pair is in force")
     if repairs:
         return Rollout(_pending(repairs, world), repairs, bound=pair.name)
+    if any(ref in stands.ours for ref in (*made.trial, *made.loaded)):
+        # It has just been bound.
+        waits = _loading(pair, made, stands, world, defaults)
+        if waits is not None:
+            return waits
     leaving = taken_back(before, f"{pair.name} is in force", frozenset(wanted))
     if stands.altered:
         return Rollout(false("Enforced", "Altered", stands.altered), bound=pair.name)
@@ -131,23 +143,33 @@ def _bound(
     return Rollout(true("Enforced", "Bound", message), leaving, bound=pair.name)
 
 
+def _loading(pair: Pair, made: _Made, stands: _Standing, world: World, defaults: PodDefaults) -> Rollout | None:
+    """What is still to be seen of the binding being in force; None when it was."""
+    making = _applies(_missing(made.loaded, stands), "to see that what was bound before is in force")
+    measure = measure_of(pair, defaults, Phase.LOADED)
+    verdict = judge(world, measure, pair, defaults)
+    if not making and verdict.state is State.PASSED:
+        return None
+    message = f"{pair.name} is bound, and the API server takes it up: {verdict.message}"
+    return Rollout(unknown("Enforced", "Loading", message), making, () if making else (measure,), bound=pair.name)
+
+
 def _tried(
     pair: Pair,
-    manifests: tuple[Manifests, Manifests, Manifests],
+    made: _Made,
     stands: _Standing,
     measure: Measure,
     verdict: Verdict,
     in_force: str,
     world: World,
 ) -> Rollout:
-    policies, trial, final = manifests
-    making = _applies(_missing(policies, stands), "to be tried before it is bound")
-    making += _applies(_missing(trial, stands), "its trial", tuple(action.id for action in making))
+    making = _applies(_missing(made.policies, stands), "to be tried before it is bound")
+    making += _applies(_missing(made.trial, stands), "its trial", tuple(action.id for action in making))
     if making:
         return Rollout(_pending(making, world, in_force), making, bound=in_force)
     if verdict.state is State.PASSED:
         binding: tuple[Action, ...] = ()
-        for ref, manifest in final.items():
+        for ref, manifest in made.final.items():
             binding += _applies({ref: manifest}, "its trial is passed", tuple(action.id for action in binding))
         return Rollout(_pending(binding, world, in_force), binding, (measure,), bound=in_force)
     build = false if verdict.state is State.FAILED else unknown
@@ -202,45 +224,63 @@ def _standing(subject: Subject, wanted: Manifests, world: World) -> _Standing:
         if not isinstance(held, Ours) or held.mark.restored or _is_changed(manifest, held.entry.manifest):
             missing[ref] = manifest
         elif _spec(held.entry.manifest) != manifest["spec"]:
-            altered = f"{ref}: somebody added to its {', '.join(_SHARED)}; delete it, and it is made anew"
+            altered = f"{ref}: somebody added to one of its {', '.join(_SHARED)}; delete it, and it is made anew"
     return _Standing(missing, altered=altered, ours=ours)
 
 
-_SHARED = ("matchConditions", "variables")
+_SHARED = ("matchConditions", "variables", "validationActions")
 """Lists to which others can add items of their own, which an apply of ours leaves there."""
 
 
 def _is_changed(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     """Whether an apply would mend something. All but the shared lists is ours as a whole, and nobody's addition."""
-    others = {key: value for key, value in _spec(live).items() if key not in _SHARED}
-    return differs(manifest, live) or others != {k: v for k, v in manifest["spec"].items() if k not in _SHARED}
+    standing, wanted = dict(_spec(live)), dict(manifest["spec"])
+    for name in _SHARED:
+        items = standing.get(name) or []
+        if all(item in items for item in wanted.get(name, ())):
+            standing.pop(name, None)
+            wanted.pop(name, None)
+    return standing != wanted or differs({**manifest, "spec": wanted}, {**live, "spec": standing})
 
 
 def _spec(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     return manifest.get("spec") or {}
 
 
-def _manifests(subject: Subject, uid: str, pair: Pair) -> tuple[Manifests, Manifests, Manifests]:
-    """The policies, the bindings of the trial and those that put them in force; what mutates before what validates."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The manifests of a pair; what mutates stands before what validates.
+
+    Attributes:
+        policies: the pair itself.
+        trial, loaded: bindings for samples, by phase.
+        final: bindings that put it in force.
+    """
+
+    policies: Manifests
+    trial: Manifests
+    loaded: Manifests
+    final: Manifests
+
+
+def _manifests(subject: Subject, uid: str, pair: Pair) -> _Made:
+    """Everything that is made of a pair, in the course of its way."""
     policies: dict[Ref, dict[str, Any]] = {}
-    trial: dict[Ref, dict[str, Any]] = {}
-    final: dict[Ref, dict[str, Any]] = {}
+    bindings: dict[Phase | None, dict[Ref, dict[str, Any]]] = {None: {}, Phase.TRIAL: {}, Phase.LOADED: {}}
     for policy, binding, spec in (
         (MUTATING_POLICY, MUTATING_BINDING, pair.mutating),
         (VALIDATING_POLICY, VALIDATING_BINDING, pair.validating),
     ):
         if spec is None:
             continue
-        validates = binding is VALIDATING_BINDING
         policies |= _object(subject, uid, Ref(policy, "", pair.name), spec)
-        warns = {"validationActions": ["Warn"]} if validates else {}
-        denies = {"validationActions": ["Deny"]} if validates else {}
-        named = {"policyName": pair.name}
-        trial |= _object(
-            subject, uid, Ref(binding, "", pair.trial_name), named | {"matchResources": pair.trial_scope} | warns
-        )
-        final |= _object(subject, uid, Ref(binding, "", pair.name), named | {"matchResources": pair.scope} | denies)
-    return policies, trial, final
+        for phase, found in bindings.items():
+            name = pair.trial_name(phase) if phase else pair.name
+            scope = pair.trial_scope(phase) if phase else pair.scope
+            action = {"validationActions": ["Warn" if phase else "Deny"]} if binding is VALIDATING_BINDING else {}
+            bound = {"policyName": pair.name, "matchResources": scope} | action
+            found.update(_object(subject, uid, Ref(binding, "", name), bound))
+    return _Made(policies, bindings[Phase.TRIAL], bindings[Phase.LOADED], bindings[None])
 
 
 def _object(subject: Subject, uid: str, ref: Ref, spec: Mapping[str, Any]) -> Manifests:

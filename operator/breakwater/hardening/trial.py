@@ -12,6 +12,8 @@ What was measured on Kubernetes 1.37 and decides the shape of this:
   ends in an error ("... resulted in error: no such key"), with its own name in the text.
 - A mutating policy that fails refuses the sample with its name in the message, before PodSecurity looks at it; one that
   works leaves its annotation.
+The same samples tell later when a binding is in force: an API server takes up all bindings that it knows of at once, in
+the order of their making, so one that was made before a binding whose effect is seen is in force as well.
 What this cannot show is that a violating pod is refused; the tests of the standards show that of each expression.
 """
 
@@ -22,7 +24,7 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Final
 
-from breakwater.hardening.admission import TRIAL, Pair
+from breakwater.hardening.admission import TRIAL, Pair, Phase, label_of
 from breakwater.hardening.defaults import changes
 from breakwater.hardening.kind import PodDefaults
 from breakwater.kernel.dryrun import Answer, DryRun, Sample, read_answers
@@ -31,7 +33,6 @@ from breakwater.kernel.reading import Present
 from breakwater.kernel.references import POD
 from breakwater.kernel.world import World
 
-NAME: Final = "Trial"
 REPEATS: Final = 5
 INTERVAL: Final = timedelta(minutes=1)
 """From one try of a pair that does not pass to the next, once it has failed for a while."""
@@ -57,20 +58,20 @@ class Verdict:
     message: str
 
 
-def measure_of(pair: Pair, defaults: PodDefaults, namespace: str) -> Measure:
+def measure_of(pair: Pair, defaults: PodDefaults, phase: Phase) -> Measure:
     """The samples to try."""
     samples = (
-        Sample.of("declared", _sample(pair, namespace, PodDefaults())),
-        Sample.of("bare", _sample(pair, namespace, defaults)),
-        Sample.of("windows", _windows(pair, namespace)),
+        Sample.of("declared", _sample(pair, phase, PodDefaults())),
+        Sample.of("bare", _sample(pair, phase, defaults)),
+        Sample.of("windows", _windows(pair, phase)),
     )
-    probe = DryRun(POD, namespace, samples, REPEATS)
-    return Measure(NAME, probe, probe.digest(), INTERVAL)
+    probe = DryRun(POD, pair.own_namespace, samples, REPEATS)
+    return Measure(phase.value.title(), probe, probe.digest(), INTERVAL)
 
 
 def judge(world: World, measure: Measure, pair: Pair, defaults: PodDefaults) -> Verdict:
     """How the trial stands by the last answers to exactly these samples."""
-    reading = world.measurement(NAME)
+    reading = world.measurement(measure.name)
     if not isinstance(reading, Present) or reading.value.digest != measure.digest:
         return Verdict(State.WAITING, "its samples have not been tried yet")
     probe: DryRun = measure.probe
@@ -111,7 +112,7 @@ def _is_fault(text: str, pair: Pair) -> bool:
     return f"'{pair.name}'" in text and pair.marker not in text
 
 
-def _sample(pair: Pair, namespace: str, defaults: PodDefaults) -> dict[str, Any]:
+def _sample(pair: Pair, phase: Phase, defaults: PodDefaults) -> dict[str, Any]:
     """A pod that conforms to Restricted, but for what `defaults` are to set on it."""
     user = {"runAsUser": 10001} if defaults.run_as_user is None else {}
     profile = {"seccompProfile": {"type": "RuntimeDefault"}} if defaults.seccomp_profile is None else {}
@@ -127,23 +128,27 @@ def _sample(pair: Pair, namespace: str, defaults: PodDefaults) -> dict[str, Any]
         "containers": [container, {**container, "name": "other"}],
         "initContainers": [{**container, "name": "first"}],
     }
-    return _pod(pair, namespace, spec)
+    return _pod(pair, phase, spec)
 
 
-def _windows(pair: Pair, namespace: str) -> dict[str, Any]:
+def _windows(pair: Pair, phase: Phase) -> dict[str, Any]:
     spec = {
         "os": {"name": "windows"},
         "securityContext": {"runAsNonRoot": True},
         "containers": [{"name": "sample", "image": "sample"}],
     }
-    return _pod(pair, namespace, spec)
+    return _pod(pair, phase, spec)
 
 
-def _pod(pair: Pair, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _pod(pair: Pair, phase: Phase, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": pair.trial_name, "namespace": namespace, "labels": {TRIAL: pair.token}},
+        "metadata": {
+            "name": pair.trial_name(phase),
+            "namespace": pair.own_namespace,
+            "labels": {TRIAL: label_of(pair.token, phase)},
+        },
         # A token's volume would have another name in each answer.
         "spec": {**spec, "automountServiceAccountToken": False},
     }

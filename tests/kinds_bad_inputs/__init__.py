@@ -3,9 +3,10 @@
 from tests.kinds_bad_inputs.authority import AUTHORITIES
 from tests.kinds_bad_inputs.channel import LOGINS, OUTPUTS
 from tests.kinds_bad_inputs.encryption import ENCRYPTION, ENDPOINTS
+from tests.kinds_bad_inputs.hardening import POLICIES
 from tests.kinds_bad_inputs.rotation import SCHEDULES
-from tests.kinds_bad_inputs.table import AUTHORITY, BASES, CHANNEL, SCHEDULE, BadInput, merged
+from tests.kinds_bad_inputs.table import AUTHORITY, BASES, CHANNEL, POLICY, SCHEDULE, BadInput, merged
 
-BAD_INPUTS = (*ENDPOINTS, *ENCRYPTION, *LOGINS, *OUTPUTS, *AUTHORITIES, *SCHEDULES)
+BAD_INPUTS = (*ENDPOINTS, *ENCRYPTION, *LOGINS, *OUTPUTS, *AUTHORITIES, *SCHEDULES, *POLICIES)
 
-__all__ = ["AUTHORITY", "BAD_INPUTS", "BASES", "CHANNEL", "SCHEDULE", "BadInput", "merged"]
+__all__ = ["AUTHORITY", "BAD_INPUTS", "BASES", "CHANNEL", "POLICY", "SCHEDULE", "BadInput", "merged"]

@@ -234,13 +234,12 @@ _SHARED = ("matchConditions", "variables", "validationActions")
 
 def _is_changed(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     """Whether an apply would mend something. All but the shared lists is ours as a whole, and nobody's addition."""
-    standing, wanted = dict(_spec(live)), dict(manifest["spec"])
+    standing, wanted = _spec(live), dict(manifest["spec"])
     for name in _SHARED:
         items = standing.get(name) or []
         if all(item in items for item in wanted.get(name, ())):
-            standing.pop(name, None)
-            wanted.pop(name, None)
-    return standing != wanted or differs({**manifest, "spec": wanted}, {**live, "spec": standing})
+            wanted |= {name: items} if items else {}
+    return standing != wanted or differs({**manifest, "spec": wanted}, live)
 
 
 def _spec(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

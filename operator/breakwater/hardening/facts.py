@@ -82,7 +82,8 @@ def shape_of(manifest: Manifest) -> dict[str, Any]:
     # False says something of it: by then root in the container is nobody on the node.
     shape |= {"hostUsers": False} if spec.get("hostUsers") is False else {}
     volumes: list[dict[str, Any]] = [
-        {key: {} for key, value in volume.items() if key != "name" and value} for volume in _items(spec, "volumes")
+        {key: {} for key, value in volume.items() if key != "name" and value is not None}
+        for volume in _items(spec, "volumes")
     ]
     shape |= {"volumes": volumes} if volumes else {}
     host = bool(spec.get("hostNetwork"))

@@ -19,7 +19,7 @@ from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.measurement import Measure
 from breakwater.kernel.ownership import MANAGED_BY, MANAGER, OWNED, SUBJECT, Free, Mark, Ours, Taken, claim
 from breakwater.kernel.plan import Action, ApplyObject, DeleteObject
-from breakwater.kernel.reading import Present
+from breakwater.kernel.reading import Present, Unknown
 from breakwater.kernel.references import (
     GROUP,
     HARDENING_POLICY,
@@ -65,7 +65,7 @@ class _Standing:
 
     missing: Manifests
     taken: str = ""
-    unknown: str = ""
+    unknown: Unknown | None = None
     altered: str = ""
     ours: Mapping[Ref, Ours] = field(default_factory=dict)
 
@@ -74,19 +74,27 @@ def rollout(subject: Subject, uid: str, spec: HardeningPolicySpec, pair: Pair, w
     """The next steps of a pair."""
     owned = world.indexed(OWNED, subject)
     before = owned.value if isinstance(owned, Present) else ()
-    made = _manifests(subject, uid, pair)
+    made = manifests(subject, uid, pair)
     in_force = bound_name(before)
     stands = _standing(subject, {**made.policies, **made.final, **made.trial, **made.loaded}, world)
     if stands.taken:
         fault = false("Accepted", "NameTaken", stands.taken)
         return Rollout(false("Enforced", fault.reason, fault.message), accepted=fault, bound=in_force)
     if stands.unknown:
-        return Rollout(unknown("Enforced", "NotKnown", stands.unknown), bound=in_force)
+        return Rollout(_untold(stands.unknown), bound=in_force)
     if any(ref in stands.ours for ref in made.final):
         return _bound(pair, made, stands, before, world, spec.pod_defaults)
     measure = measure_of(pair, spec.pod_defaults, Phase.TRIAL)
     verdict = judge(world, measure, pair, spec.pod_defaults)
     return _tried(pair, made, stands, measure, verdict, in_force, world)
+
+
+def _untold(why: Unknown) -> Condition:
+    """Admission policies that cannot be read, or are not there at all: before Kubernetes 1.30 and 1.36."""
+    if why.reason != "NotServed":
+        return unknown("Enforced", why.reason, why.message)
+    remedy = "set spec.mode to Observe, or upgrade: 1.30 serves the validating, 1.36 the mutating policies"
+    return false("Enforced", why.reason, f"{why.message}; {remedy}")
 
 
 def bound_name(owned: tuple[tuple[Ref, Mark], ...]) -> str:
@@ -121,7 +129,7 @@ def _delete(ref: Ref, mark: Mark, why: str, after: tuple[str, ...] = ()) -> Dele
 
 def _bound(
     pair: Pair,
-    made: _Made,
+    made: Made,
     stands: _Standing,
     before: tuple[tuple[Ref, Mark], ...],
     world: World,
@@ -143,7 +151,7 @@ def _bound(
     return Rollout(true("Enforced", "Bound", message), leaving, bound=pair.name)
 
 
-def _loading(pair: Pair, made: _Made, stands: _Standing, world: World, defaults: PodDefaults) -> Rollout | None:
+def _loading(pair: Pair, made: Made, stands: _Standing, world: World, defaults: PodDefaults) -> Rollout | None:
     """What is still to be seen of the binding being in force; None when it was."""
     making = _applies(_missing(made.loaded, stands), "to see that what was bound before is in force")
     measure = measure_of(pair, defaults, Phase.LOADED)
@@ -156,7 +164,7 @@ def _loading(pair: Pair, made: _Made, stands: _Standing, world: World, defaults:
 
 def _tried(
     pair: Pair,
-    made: _Made,
+    made: Made,
     stands: _Standing,
     measure: Measure,
     verdict: Verdict,
@@ -220,7 +228,7 @@ def _standing(subject: Subject, wanted: Manifests, world: World) -> _Standing:
         if isinstance(held, Ours):
             ours[ref] = held
         elif not isinstance(held, Free):
-            return _Standing({}, unknown=f"{ref}: {held.message or held.reason}")
+            return _Standing({}, unknown=held)
         if not isinstance(held, Ours) or held.mark.restored or _is_changed(manifest, held.entry.manifest):
             missing[ref] = manifest
         elif _spec(held.entry.manifest) != manifest["spec"]:
@@ -247,7 +255,7 @@ def _spec(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """The manifests of a pair; what mutates stands before what validates.
 
     Attributes:
@@ -262,7 +270,7 @@ class _Made:
     final: Manifests
 
 
-def _manifests(subject: Subject, uid: str, pair: Pair) -> _Made:
+def manifests(subject: Subject, uid: str, pair: Pair) -> Made:
     """Everything that is made of a pair, in the course of its way."""
     policies: dict[Ref, dict[str, Any]] = {}
     bindings: dict[Phase | None, dict[Ref, dict[str, Any]]] = {None: {}, Phase.TRIAL: {}, Phase.LOADED: {}}
@@ -279,7 +287,7 @@ def _manifests(subject: Subject, uid: str, pair: Pair) -> _Made:
             action = {"validationActions": ["Warn" if phase else "Deny"]} if binding is VALIDATING_BINDING else {}
             bound = {"policyName": pair.name, "matchResources": scope} | action
             found.update(_object(subject, uid, Ref(binding, "", name), bound))
-    return _Made(policies, bindings[Phase.TRIAL], bindings[Phase.LOADED], bindings[None])
+    return Made(policies, bindings[Phase.TRIAL], bindings[Phase.LOADED], bindings[None])
 
 
 def _object(subject: Subject, uid: str, ref: Ref, spec: Mapping[str, Any]) -> Manifests:

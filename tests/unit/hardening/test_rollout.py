@@ -11,6 +11,7 @@ from breakwater.kernel.references import (
     CUSTOM_RESOURCE_DEFINITION,
     HARDENING_POLICY,
     MUTATING_BINDING,
+    MUTATING_POLICY,
     VALIDATING_BINDING,
     VALIDATING_POLICY,
     Ref,
@@ -257,3 +258,16 @@ def test_without_defaults_there_is_nothing_that_mutates() -> None:
     made = world(declared=policy(podDefaults={}))
     act(made)
     assert names(made) == ["Validating -HASH", "ValidatingBinding -HASH-trial"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("NotServed", ("False", "NotServed")), ("Forbidden", ("Unknown", "Forbidden"))]
+)
+def test_where_admission_policies_cannot_be_had_nothing_is_written_and_it_is_said(
+    reason: str, expected: tuple[str, str]
+) -> None:
+    made = world()
+    made.obscure(MUTATING_POLICY, reason)
+    result = planned(made)
+    assert result.actions == ()
+    assert condition(result, "Enforced") == condition(result, "Ready") == expected

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.hardening_scene import await_bound, policy
 from tests.cluster.harness import EXAMPLE, USER, OperatorProcess, all_ready, install
 from tests.controlplane import ControlPlane, KubectlError, wait_until
 
 REFUSED = [
     ("create", "pods", "bpm"),
+    ("create", "pods", "kube-system"),
     ("create", "pods/exec", "bpm"),
+    ("delete", "pods", "breakwater-system"),
+    ("update", "validatingadmissionpolicies.admissionregistration.k8s.io", ""),
+    ("create", "mutatingwebhookconfigurations.admissionregistration.k8s.io", ""),
+    ("update", "hardeningpolicies.breakwater.dev", ""),
     ("update", "deployments.apps", "bpm"),
     ("delete", "deployments.apps", "bpm"),
     ("patch", "poddisruptionbudgets.policy", "bpm"),
@@ -39,6 +45,8 @@ def served() -> Iterator[ControlPlane]:
         with OperatorProcess(cluster):
             cluster.apply(EXAMPLE)
             wait_until(all_ready(cluster), 60, "the example being Ready")
+            cluster.apply(policy("rights"))
+            await_bound(cluster, "rights")
         yield cluster
 
 

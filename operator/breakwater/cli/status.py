@@ -14,6 +14,12 @@ from breakwater.kernel.reading import Manifest
 
 COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "CertificateAuthority": ("Accepted", "Ready"),
+    "HardeningPolicy": ("Accepted", "Ready", "Enforced", "Conforming"),
+}
+"""Conditions that are shown of a kind; those of a channel where none are named here."""
+
 
 @click.command()
 @access_options
@@ -39,11 +45,7 @@ def table(kind: str, found: Sequence[Manifest]) -> Iterable[str]:
     if not found:
         yield "  none"
         return
-    names = (
-        ["Accepted", "Ready"]
-        if kind == "CertificateAuthority"
-        else ["Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"]
-    )
+    names = COLUMNS.get(kind, ("Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"))
     header = ["NAME", *(name.upper() for name in names), "WHY"]
     rows = [[_name(item), *(_state(item, name) for name in names), _why(item)] for item in found]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
@@ -68,7 +70,7 @@ def _state(item: Manifest, name: str) -> str:
 
 def _why(item: Manifest) -> str:
     """The reason of the first thing that is not as it should be."""
-    for name in ("Stalled", "Accepted", "Ready", "Secured"):
+    for name in ("Stalled", "Accepted", "Ready", "Secured", "Conforming"):
         entry = conditions(item).get(name)
         if entry and entry["status"] != ("False" if name == "Stalled" else "True"):
             return str(entry["reason"])

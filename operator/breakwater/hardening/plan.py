@@ -128,12 +128,10 @@ def _conforming(found: Findings | None) -> Condition:
     return true("Conforming", "Conforming", f"all {found.pods['judged']} pods meet spec.profile")
 
 
-def _ready(way: Rollout, conforming: Condition, mode: Mode) -> Condition:
+def _ready(way: Rollout, mode: Mode) -> Condition:
     """Observing is all that Observe asks for; who waits for this condition must not wait for ever."""
     if way.condition.reason == "Observed" and mode is Mode.OBSERVE:
         return true("Ready", "Observing", way.condition.message)
-    if conforming.reason == "NotKnown":
-        return unknown("Ready", conforming.reason, conforming.message)
     return Condition("Ready", way.condition.status, way.condition.reason, way.condition.message)
 
 
@@ -151,7 +149,7 @@ def _status(
     now: datetime,
 ) -> dict[str, Any]:
     accepted, conforming = way.accepted or true("Accepted", "Accepted"), _conforming(found)
-    conditions = [accepted, _ready(way, conforming, mode), way.condition, conforming]
+    conditions = [accepted, _ready(way, mode), way.condition, conforming]
     status = _written(declared, conditions, now)
     status |= {"bound": way.bound} if way.bound else {}
     return status | (found.status if found else {})

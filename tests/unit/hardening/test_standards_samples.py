@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from breakwater.hardening.standards import NEWEST, Level, Version, checks
@@ -42,3 +44,14 @@ def test_every_check_of_every_standard_has_a_sample_that_it_refuses() -> None:
     for (level, version), group in by_standard().items():
         refused = {sample.check for sample in group if not sample.passes}
         assert refused == {check.id for check in checks(level, version)}, f"{level} {version}"
+
+
+def test_messages_name_the_field_that_is_wrong() -> None:
+    unnamed = set()
+    for (level, version), group in by_standard().items():
+        for check in checks(level, version):
+            words = set(re.findall(r"\w+", check.message))
+            for path in (path for sample in group if not sample.passes for path in check.violations(sample.pod)):
+                if not words & set(re.sub(r"\[.*?\]", "", path).split(".")[-2:]):
+                    unnamed.add((check.id, path))
+    assert unnamed == set()

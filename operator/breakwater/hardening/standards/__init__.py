@@ -12,21 +12,21 @@ classes, namespaces); nothing here knows of that.
 from breakwater.hardening.standards.checks import Check, checks
 from breakwater.hardening.standards.level import NEWEST, Level, Version, parse_version
 from breakwater.hardening.standards.policy import (
-    RESOURCE_RULES,
     policy_match_conditions,
+    policy_resource_rules,
     policy_validations,
     policy_variables,
 )
 
 __all__ = [
     "NEWEST",
-    "RESOURCE_RULES",
     "Check",
     "Level",
     "Version",
     "checks",
     "parse_version",
     "policy_match_conditions",
+    "policy_resource_rules",
     "policy_validations",
     "policy_variables",
 ]

@@ -10,17 +10,10 @@ from breakwater.hardening.standards.rules import CONTAINER_LISTS, CONTAINERS
 
 _VARIABLE: Final = "containers"
 
-RESOURCE_RULES: Final[list[dict[str, Any]]] = [
-    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]},
-    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods/ephemeralcontainers"]},
-]
-"""What such a policy must match. Of the other subresources of pods none can change what a check looks at."""
 
-
-def policy_variables(level: Level, version: Version) -> list[dict[str, str]]:
-    """`spec.variables` that `policy_validations` of the same arguments needs."""
-    used = any(f"variables.{_VARIABLE}" in item["expression"] for item in policy_validations(level, version))
-    return [{"name": _VARIABLE, "expression": CONTAINERS}] if used else []
+def policy_variables(level: Level, version: Version) -> list[dict[str, str]]:  # noqa: ARG001 - the sets may come to differ
+    """`spec.variables` that `policy_validations` of the same arguments needs: the containers are put together once."""
+    return [{"name": _VARIABLE, "expression": CONTAINERS}]
 
 
 def policy_validations(level: Level, version: Version) -> list[dict[str, str]]:
@@ -35,11 +28,23 @@ def policy_validations(level: Level, version: Version) -> list[dict[str, str]]:
     ]
 
 
+def policy_resource_rules() -> list[dict[str, Any]]:
+    """`spec.matchConstraints.resourceRules`: whatever brings containers into the cluster or changes their images.
+
+    No other subresource of pods can (k8s.io/pod-security-admission, admission/admission.go, ignoredPodSubresources).
+    """
+    matched = (("pods", ["CREATE", "UPDATE"]), ("pods/ephemeralcontainers", ["UPDATE"]))
+    return [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": operations, "resources": [resource]}
+        for resource, operations in matched
+    ]
+
+
 def policy_match_conditions() -> list[dict[str, str]]:
     """`spec.matchConditions`: an update is judged only where it adds a container or changes an image.
 
-    So does the built-in admission (k8s.io/pod-security-admission, admission/admission.go, isSignificantPodUpdate): all
-    else that is judged cannot change, and without this a pod older than the policy could not even lose its finalizers.
+    So does the built-in admission (the same file, isSignificantPodUpdate): nothing else can change how a pod runs, and
+    without this a pod older than the policy could not even lose its finalizers.
     """
     changed = (f"{_images('object', name)} != {_images('oldObject', name)}" for name in CONTAINER_LISTS)
     return [{"name": "changes-containers", "expression": " || ".join(("oldObject == null", *changed))}]

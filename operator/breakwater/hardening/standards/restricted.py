@@ -37,14 +37,16 @@ _CAPABILITIES: Final = OnContainers(
     )
 )
 
-_NON_ROOT: Final = PodOrContainers(At("securityContext.runAsNonRoot", Is(wanted=True)))
+_NON_ROOT: Final = PodOrContainers("securityContext.runAsNonRoot", Is(wanted=True))
 _USER: Final = pod_and_containers(At("securityContext.runAsUser", IsNot(0)))
-_SECCOMP: Final = PodOrContainers(At(SECCOMP, PROFILE_TYPE))
+_SECCOMP: Final = PodOrContainers(SECCOMP, PROFILE_TYPE)
 
 _BUT_IN_USER_NAMESPACES: Final = "Pods with spec.hostUsers false are excused."
 
 
-def _in_all(name: str, rule: Rule, message: str, *, since: int, windows_since: int = 0, overrides: str = "") -> History:
+def _restricted(
+    name: str, rule: Rule, message: str, *, since: int, windows_since: int = 0, overrides: str = ""
+) -> History:
     """A Restricted check, from whose beginning pods for Windows may be excused."""
     revisions = [Revision(since, rule, message)]
     if windows_since:
@@ -53,21 +55,21 @@ def _in_all(name: str, rule: Rule, message: str, *, since: int, windows_since: i
     return History(name, Level.RESTRICTED, tuple(revisions), overrides)
 
 
-def _user(name: str, rule: Rule, message: str, *, since: int) -> History:
+def _of_users(name: str, rule: Rule, message: str, *, since: int) -> History:
     """A check of who containers run as; in a user namespace that is nobody the node knows."""
     relaxed = Revision(35, except_in_user_namespaces(rule), f"{message} {_BUT_IN_USER_NAMESPACES}")
     return History(name, Level.RESTRICTED, (Revision(since, rule, message), relaxed))
 
 
 RESTRICTED: Final = (
-    _in_all(
+    _restricted(
         "allowPrivilegeEscalation",
         _NO_ESCALATION,
         f"securityContext.allowPrivilegeEscalation must be false {EVERYWHERE}; set it.",
         since=8,
         windows_since=25,
     ),
-    _in_all(
+    _restricted(
         "capabilities_restricted",
         _CAPABILITIES,
         f"securityContext.capabilities {EVERYWHERE} must drop ALL and may add only NET_BIND_SERVICE; set drop to "
@@ -76,8 +78,8 @@ RESTRICTED: Final = (
         windows_since=25,
         overrides="capabilities_baseline",
     ),
-    _in_all("procMount_restricted", DEFAULT_PROC, DEFAULT_PROC_MESSAGE, since=35, overrides="procMount"),
-    _in_all(
+    _restricted("procMount_restricted", DEFAULT_PROC, DEFAULT_PROC_MESSAGE, since=35, overrides="procMount"),
+    _restricted(
         "restrictedVolumes",
         on_spec(At("volumes", Each("volume", _VOLUMES))),
         f"spec.volumes may be only of the kinds {listed((*_VOLUMES.members, *_VOLUMES.newer))}; replace the others, by "
@@ -85,20 +87,20 @@ RESTRICTED: Final = (
         since=0,
         overrides="hostPathVolumes",
     ),
-    _user(
+    _of_users(
         "runAsNonRoot",
         _NON_ROOT,
         "securityContext.runAsNonRoot must be true on the pod or in every one of containers, initContainers and "
         "ephemeralContainers, and false nowhere; set it on the pod.",
         since=0,
     ),
-    _user(
+    _of_users(
         "runAsUser",
         _USER,
         f"securityContext.runAsUser {POD_TOO} must not be 0; set another user or remove it.",
         since=23,
     ),
-    _in_all(
+    _restricted(
         "seccompProfile_restricted",
         _SECCOMP,
         f"{SECCOMP}.type must be {' or '.join(PROFILES)} on the pod or in every one of containers, initContainers and "

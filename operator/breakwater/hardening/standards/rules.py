@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from breakwater.hardening.standards.cel import Cel, all_of, any_of, cel_string, entry, every
-from breakwater.hardening.standards.terms import At, Term
+from breakwater.hardening.standards.terms import At, Term, entries_of, items_of
 
 CONTAINER_LISTS: Final = ("initContainers", "containers", "ephemeralContainers")
 
@@ -73,26 +73,25 @@ class OnContainers(Rule):
 class PodOrContainers(Rule):
     """A field of the pod that containers inherit: right on the pod, or on every container, and wrong nowhere."""
 
-    field: At
+    path: str
+    term: Term
 
     def cel(self, containers: str) -> Cel:
-        own = all_of(self.field.present("container"), self.field.term.cel(self._member("container")))
-        lacking = Cel(f"!({self.field.present('container').text})")
-        inherited = all_of(lacking, self.field.present(_SPEC))
-        return all_of(self.field.cel(_SPEC), every(containers, "container", any_of(own, inherited)))
+        field = At(self.path, self.term)
+        own = At(self.path, self.term, required=True).cel("container")
+        inherited = all_of(Cel(f"!({field.present('container').text})"), field.present(_SPEC))
+        return all_of(field.cel(_SPEC), every(containers, "container", any_of(own, inherited)))
 
     def violations(self, pod: Mapping[str, Any]) -> Iterator[str]:
+        field = At(self.path, self.term)
         spec = pod.get("spec")
-        yield from self.field.broken(spec, "spec")
-        inherited = self.field.found(spec) is not None  # one that is wrong is to blame itself, not who inherits it
+        yield from field.broken(spec, "spec")
+        inherited = field.found(spec) is not None  # one that is wrong is to blame itself, not who inherits it
         for path, container in containers_of(pod):
-            if self.field.found(container) is not None:
-                yield from self.field.broken(container, path)
+            if field.found(container) is not None:
+                yield from field.broken(container, path)
             elif not inherited:
-                yield self.field.lacking(path)
-
-    def _member(self, value: str) -> str:
-        return f"{value}.{self.field.path}"
+                yield field.lacking(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class ContainerAnnotations(Rule):
         return every(containers, "container", any_of(lacking, self.term.cel(entry(_ANNOTATIONS, key))))
 
     def violations(self, pod: Mapping[str, Any]) -> Iterator[str]:
-        annotations = (pod.get("metadata") or {}).get("annotations") or {}
+        annotations = entries_of(entries_of(pod.get("metadata")).get("annotations"))
         for _, container in containers_of(pod):
             key = f"{self.prefix}{container.get('name')}"
             if annotations.get(key) is not None:
@@ -156,9 +155,7 @@ def pod_and_containers(term: Term) -> Rule:
 
 def containers_of(pod: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every container with its path."""
-    spec = pod.get("spec")
-    for name in CONTAINER_LISTS if isinstance(spec, Mapping) else ():
-        items = spec.get(name) if isinstance(spec, Mapping) else None
-        for index, container in enumerate(items if isinstance(items, list | tuple) else ()):
-            if isinstance(container, Mapping):
-                yield f"spec.{name}[{index}]", container
+    spec = entries_of(pod.get("spec"))
+    for name in CONTAINER_LISTS:
+        for index, container in enumerate(items_of(spec.get(name))):
+            yield f"spec.{name}[{index}]", entries_of(container)

@@ -10,37 +10,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from breakwater.hardening.standards.rules import CONTAINER_LISTS
+from breakwater.hardening.standards.terms import entries_of, items_of
 
 
 def as_stored(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     """The pod with volumes that name no source made empty directories, and with the ports of a host's network."""
-    spec = pod.get("spec")
-    if not isinstance(spec, Mapping):
-        return pod
-    changed = dict(spec)
-    if isinstance(spec.get("volumes"), list | tuple):
-        changed["volumes"] = [_volume(volume) for volume in spec["volumes"]]
+    spec = entries_of(pod.get("spec"))
+    stored = dict(spec)
+    if items_of(spec.get("volumes")):
+        stored["volumes"] = [_volume(volume) for volume in spec["volumes"]]
     if spec.get("hostNetwork") is True:
-        changed |= {name: _on_host(spec[name]) for name in CONTAINER_LISTS[:2] if isinstance(spec.get(name), list)}
-    return {**pod, "spec": changed}
+        stored |= {name: [_on_host(container) for container in items_of(spec.get(name))] for name in CONTAINER_LISTS}
+    return {**pod, "spec": stored}
 
 
 def _volume(volume: Any) -> Any:
-    if not isinstance(volume, Mapping) or any(value is not None for key, value in volume.items() if key != "name"):
+    if any(value is not None for key, value in entries_of(volume).items() if key != "name"):
         return volume
-    return {**volume, "emptyDir": {}}
+    return {**entries_of(volume), "emptyDir": {}}
 
 
-def _on_host(containers: list[Any]) -> list[Any]:
-    return [_with_host_ports(container) if isinstance(container, Mapping) else container for container in containers]
+def _on_host(container: Any) -> Any:
+    ports = [_on_same_port(port) for port in items_of(entries_of(container).get("ports"))]
+    return {**container, "ports": ports} if ports else container
 
 
-def _with_host_ports(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    ports = container.get("ports")
-    if not isinstance(ports, list):
-        return container
-    return {**container, "ports": [_on_same_port(port) if isinstance(port, Mapping) else port for port in ports]}
-
-
-def _on_same_port(port: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**port, "hostPort": port.get("hostPort") or port.get("containerPort")}
+def _on_same_port(port: Any) -> Any:
+    return {**entries_of(port), "hostPort": entries_of(port).get("hostPort") or entries_of(port).get("containerPort")}

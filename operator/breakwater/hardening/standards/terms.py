@@ -63,7 +63,7 @@ class At(Term):
     def found(self, value: Any) -> Any:
         """The member, or None."""
         for step in self.path.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
+            value = entries_of(value).get(step)
         return value
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
@@ -150,7 +150,7 @@ class Contains(Term):
         return Cel(f"{literal(self.item)} in {value}")
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
-        if self.item not in _items(value):
+        if self.item not in items_of(value):
             yield path
 
 
@@ -165,7 +165,7 @@ class Each(Term):
         return every(value, self.variable, self.term.cel(self.variable))
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
-        for index, item in enumerate(_items(value)):
+        for index, item in enumerate(items_of(value)):
             yield from self.term.broken(item, f"{path}[{index}]")
 
 
@@ -181,8 +181,8 @@ class EachNamed(Term):
         return every(value, "key", any_of(other, self.term.cel(entry(value, "key"))))
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
-        for key, text in _entries(value).items():
-            if key.startswith(self.prefix):
+        for key, text in entries_of(value).items():
+            if str(key).startswith(self.prefix):
                 yield from self.term.broken(text, f"{path}[{key}]")
 
 
@@ -198,7 +198,7 @@ class Entry(Term):
         return any_of(Cel(f"!({key} in {value})"), self.term.cel(entry(value, key)))
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
-        text = _entries(value).get(self.key)
+        text = entries_of(value).get(self.key)
         if text is not None:
             yield from self.term.broken(text, f"{path}[{self.key}]")
 
@@ -213,7 +213,7 @@ class Without(Term):
         return Cel(f"!has({member(value, self.name)})")
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
-        if isinstance(value, Mapping) and value.get(self.name) is not None:
+        if entries_of(value).get(self.name) is not None:
             yield f"{path}.{self.name}"
 
 
@@ -238,7 +238,7 @@ class HasOneOf(Term):
         return any_of(*known, *later)
 
     def broken(self, value: Any, path: str) -> Iterator[str]:
-        present = [name for name, content in _entries(value).items() if content is not None]
+        present = [name for name, content in entries_of(value).items() if content is not None]
         if not any(name in self.members or name in self.newer for name in present):
             yield from [f"{path}.{name}" for name in present if name not in self.common] or [path]
 
@@ -271,9 +271,11 @@ class AllOf(Term):
             yield from term.broken(value, path)
 
 
-def _items(value: Any) -> list[Any] | tuple[Any, ...]:
+def items_of(value: Any) -> list[Any] | tuple[Any, ...]:
+    """The items of a list; none of what is no list."""
     return value if isinstance(value, list | tuple) else ()
 
 
-def _entries(value: Any) -> Mapping[str, Any]:
+def entries_of(value: Any) -> Mapping[str, Any]:
+    """The members of an object; none of what is no object."""
     return value if isinstance(value, Mapping) else {}

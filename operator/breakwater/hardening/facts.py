@@ -40,9 +40,9 @@ class Facts(NamedTuple):
 
 
 @lru_cache(maxsize=_INTERNED)
-def _shared(workload: str, labels: tuple[tuple[str, str], ...], shape: bytes) -> Facts:
-    """One object for all pods that say the same."""
-    return Facts(workload, labels, shape)
+def _shared(namespace: str, workload: str, labels: tuple[tuple[str, str], ...], shape: bytes) -> Mapping[Hashable, Any]:
+    """One object for all pods that say the same: it stays with each of them."""
+    return {namespace: Facts(workload, labels, shape)}
 
 
 def _facts(manifest: Manifest) -> Mapping[Hashable, Any]:
@@ -52,7 +52,7 @@ def _facts(manifest: Manifest) -> Mapping[Hashable, Any]:
         return {}
     labels = tuple(sorted((metadata.get("labels") or {}).items()))
     shape = orjson.dumps(shape_of(manifest), option=orjson.OPT_SORT_KEYS)
-    return {metadata.get("namespace", ""): _shared(_workload(metadata), labels, shape)}
+    return _shared(metadata.get("namespace", ""), _workload(metadata), labels, shape)
 
 
 PODS = Index("hardening-pods", (POD,), _facts)

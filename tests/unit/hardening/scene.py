@@ -135,8 +135,14 @@ def good_answer(pair: Pair, sample: Mapping[str, Any], **changes: Any) -> Answer
     return Answer(**(given | changes))
 
 
-def answer(made: MemoryWorld, phase: Phase, change: Mapping[str, Any] | None = None, only: str = "") -> Measure:
-    """Let the samples of a phase be answered, well but for `change` on the sample `only` (or on all)."""
+def answer(
+    made: MemoryWorld,
+    phase: Phase,
+    change: Mapping[str, Any] | None = None,
+    only: str = "",
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Measure:
+    """Let the samples of a phase be answered, well but for `change` on the sample `only` (or all), and `others`."""
     pair = pair_of(made)
     measure = measure_of(pair, spec_of(made).pod_defaults, phase)
     probe: DryRun = measure.probe
@@ -144,7 +150,7 @@ def answer(made: MemoryWorld, phase: Phase, change: Mapping[str, Any] | None = N
     for sample in probe.samples:
         manifest = orjson.loads(sample.text)
         assert manifest["metadata"]["labels"] == {"breakwater.dev/trial": label_of(pair.token, phase)}
-        changed = change if change and only in ("", sample.name) else {}
+        changed = change if change and only in ("", sample.name) else (others or {}).get(sample.name, {})
         facts[sample.name] = write_answers([good_answer(pair, manifest, **changed)])
     found = Measurement(
         measure.name, measure.digest, NOW, NOW + measure.validity, Result.UNKNOWN, "Answered", "", facts

@@ -120,6 +120,16 @@ def test_a_fault_counts_more_than_an_answer_that_is_still_to_come() -> None:
     assert condition(planned(made), "Enforced") == ("False", "TrialFailed")
 
 
+def test_a_bare_sample_that_is_refused_before_the_policies_are_loaded_says_nothing() -> None:
+    made = world()
+    act(made)
+    others = {"warnings": (), "annotations": {}}
+    answer(made, Phase.TRIAL, others | {"code": 403, "message": "violates PodSecurity"}, "bare")
+    assert condition(planned(made), "Enforced") == ("Unknown", "TrialHindered")
+    answer(made, Phase.TRIAL, others, "declared", {"bare": {"code": 403, "message": "violates PodSecurity"}})
+    assert condition(planned(made), "Enforced") == ("Unknown", "Trying")
+
+
 def test_answers_to_other_samples_do_not_count() -> None:
     made = world()
     act(made)

@@ -16,7 +16,7 @@ from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import POD
 from breakwater.kernel.world import Index
 
-_POD_FIELDS = ("hostNetwork", "hostPID", "hostIPC", "hostUsers", "os", "securityContext")
+_POD_FIELDS = ("hostNetwork", "hostPID", "hostIPC", "os", "securityContext")
 CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 _HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS = ("postStart", "preStop")
@@ -79,7 +79,7 @@ def shape_of(manifest: Manifest) -> dict[str, Any]:
     """The part of a pod that the standards look at; indexes of lists are kept, for they are in the paths of fields."""
     spec = manifest.get("spec") or {}
     shape = {key: spec[key] for key in _POD_FIELDS if spec.get(key)}
-    # False says something of it: by then root in the container is nobody on the node.
+    # False is what says something: then root in the container is nobody on the node.
     shape |= {"hostUsers": False} if spec.get("hostUsers") is False else {}
     volumes: list[dict[str, Any]] = [
         {key: {} for key, value in volume.items() if key != "name" and value is not None}

@@ -75,6 +75,7 @@ def test_nothing_is_set_that_is_not_declared() -> None:
         ({"securityContext": {"runAsUser": 7}}, None, NON_ROOT, False),
         ({"securityContext": {"runAsNonRoot": False}}, None, NON_ROOT, False),
         ({"initContainers": [{"name": "first"}]}, {"runAsUser": 7}, NON_ROOT, True),
+        ({"initContainers": [{"name": "first"}]}, {"runAsUser": 0}, NON_ROOT, False),
         ({"os": {"name": "windows"}}, None, NON_ROOT, False),
         ({}, None, PodDefaults(), False),
     ],

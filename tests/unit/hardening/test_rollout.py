@@ -137,6 +137,7 @@ def test_answers_to_other_samples_do_not_count() -> None:
     made.edit(POLICY_REF, lambda item: item["spec"].update(podDefaults={"runAsUser": 7}), by="somebody")
     act(made)
     assert condition(planned(made), "Enforced") == ("Unknown", "Trying")
+    assert "have not been tried yet" in message(planned(made), "Enforced")
 
 
 def test_the_old_pair_stays_bound_until_the_new_one_is_loaded() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from breakwater.hardening.admission import Pair, build
 from breakwater.hardening.judged import Findings, findings
-from breakwater.hardening.kind import HardeningPolicySpec
+from breakwater.hardening.kind import HardeningPolicySpec, Profile
 from breakwater.hardening.rollout import Rollout, bound_name, rollout, taken_back
+from breakwater.hardening.standards import parse_version
 from breakwater.kernel.condition import Condition, false, true, unknown, written
 from breakwater.kernel.declaration import Declared, declared_by, farewell
 from breakwater.kernel.ownership import OWNED
@@ -66,7 +67,7 @@ class Planner:
             way = replace(way, measures=(), condition=_left_alone(way))
         if spec.suspend:
             way = replace(way, measures=(), condition=_suspended(way))
-        status = _status(declared, way, found, mode, now)
+        status = _status(declared, way, found, spec.profile, mode, now)
         return Plan(actions=way.actions, status=status, measures=way.measures, mode=mode, suspended=spec.suspend)
 
 
@@ -96,6 +97,14 @@ def _observed(subject: Subject, way: Rollout, world: World) -> tuple[Rollout, Mo
     back = taken_back(held, "mode is Observe: nothing of this policy is in force")
     condition = false("Enforced", "Observed", f"{_OBSERVING}; {bound_name(held) or 'its trial'} is taken back")
     return Rollout(condition, back, (), way.accepted, bound_name(held)), Mode.ENFORCE
+
+
+def _wording(version: str) -> str:
+    """Whose wording counts, where that is not what was written."""
+    known = str(parse_version(version))
+    if version in (known, "latest"):
+        return ""
+    return f"spec.profile.version: {version} is newer than this operator knows; {known} counts"
 
 
 def _left_alone(way: Rollout) -> Condition:
@@ -145,10 +154,12 @@ def _status(
     declared: Declared[HardeningPolicySpec],
     way: Rollout,
     found: Findings | None,
+    profile: Profile,
     mode: Mode,
     now: datetime,
 ) -> dict[str, Any]:
-    accepted, conforming = way.accepted or true("Accepted", "Accepted"), _conforming(found)
+    accepted = way.accepted or true("Accepted", "Accepted", _wording(profile.version))
+    conforming = _conforming(found)
     conditions = [accepted, _ready(way, mode), way.condition, conforming]
     status = _written(declared, conditions, now)
     status |= {"bound": way.bound} if way.bound else {}

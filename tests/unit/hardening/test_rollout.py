@@ -282,3 +282,11 @@ def test_where_admission_policies_cannot_be_had_nothing_is_written_and_it_is_sai
     result = planned(made)
     assert result.actions == ()
     assert condition(result, "Enforced") == condition(result, "Ready") == expected
+
+
+@pytest.mark.parametrize(("version", "said"), [("v1.37", ""), ("latest", ""), ("v1.99", "v1.99 is newer than")])
+def test_a_version_that_is_not_known_yet_is_told(version: str, said: str) -> None:
+    result = planned(world(declared=policy(profile={"level": "Baseline", "version": version})))
+    assert condition(result, "Accepted") == ("True", "Accepted")
+    assert message(result, "Accepted").startswith(f"spec.profile.version: {said}" if said else "")
+    assert bool(message(result, "Accepted")) == bool(said)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 AUTHORITY = "CertificateAuthority"
 CHANNEL = "CommunicationChannel"
+POLICY = "HardeningPolicy"
 SCHEDULE = "RotationSchedule"
 ZONE = "SecurityZone"
 
@@ -19,6 +20,7 @@ BASES: dict[str, dict[str, Any]] = {
         "endpoint": {"host": "db.bpm.svc"},
         "encryption": {"trust": {"authorityRef": {"name": "platform"}}},
     },
+    POLICY: {"namespaceSelector": {}, "profile": {"level": "Restricted"}},
     SCHEDULE: {},
     ZONE: {"ingressSelector": {}},
 }
@@ -49,7 +51,7 @@ class BadInput(NamedTuple):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        metadata = {"name": self.id} | ({} if self.kind == AUTHORITY else {"namespace": "default"})
+        metadata = {"name": self.id} | ({} if self.kind in (AUTHORITY, POLICY) else {"namespace": "default"})
         return {"apiVersion": "breakwater.dev/v1alpha1", "kind": self.kind, "metadata": metadata, "spec": self.spec}
 
 

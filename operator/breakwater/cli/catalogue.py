@@ -15,16 +15,22 @@ from breakwater.channels.reduced import node, pod, service, slice_
 from breakwater.cluster.informer import without_managers
 from breakwater.engine.catalogue import Catalogue, SubjectKind
 from breakwater.engine.reduce import made_by_us, metadata_only
+from breakwater.hardening import facts as hardening_facts
+from breakwater.hardening import kind as hardening_policy
+from breakwater.hardening import plan as hardening_plan
 from breakwater.kernel import durable
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.ownership import OWNED
+from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import (
+    ADMISSION,
     CERTIFICATE_AUTHORITY,
     CLUSTER_TRUST_BUNDLE,
     COMMUNICATION_CHANNEL,
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     ENDPOINT_SLICE,
+    HARDENING_POLICY,
     INGRESS,
     INGRESS_CLASS,
     MIDDLEWARE,
@@ -45,7 +51,13 @@ from breakwater.zones import kind as security_zone
 from breakwater.zones import plan as zone_plan
 from breakwater.zones import proof as zone_proof
 
-KINDS: tuple[Kind, ...] = (certificate_authority.KIND, communication_channel.KIND, rotation.KIND, security_zone.KIND)
+KINDS: tuple[Kind, ...] = (
+    certificate_authority.KIND,
+    communication_channel.KIND,
+    rotation.KIND,
+    security_zone.KIND,
+    hardening_policy.KIND,
+)
 
 
 def catalogue() -> Catalogue:
@@ -55,6 +67,7 @@ def catalogue() -> Catalogue:
         SubjectKind("CommunicationChannel", channel_plan.plan, COMMUNICATION_CHANNEL, seed=durable.seed),
         SubjectKind("RotationSchedule", schedule.plan, ROTATION_SCHEDULE),
         SubjectKind("SecurityZone", zone_plan.plan, SECURITY_ZONE, seed=durable.seed),
+        SubjectKind("HardeningPolicy", hardening_plan.plan, HARDENING_POLICY),
         SubjectKind(trust.KIND, trust.plan),
         SubjectKind(workload.KIND, workload.plan),
         SubjectKind(marking.RESTARTS.kind, restarts.plan),
@@ -68,7 +81,8 @@ def catalogue() -> Catalogue:
             CLUSTER_TRUST_BUNDLE: made_by_us,
             SERVICE: service,
             ENDPOINT_SLICE: slice_,
-            POD: pod,
+            POD: _pod,
+            **dict.fromkeys(ADMISSION, made_by_us),
             NODE: node,
             POD_DISRUPTION_BUDGET: without_managers,
             INGRESS: ingress.reduced,
@@ -77,7 +91,13 @@ def catalogue() -> Catalogue:
             **{resource: partial(target.reduced, kind=kind) for kind, resource in consumers.WORKLOADS.items()},
         },
         split=(SECRET, CONFIG_MAP),
-        indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS),
+        indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS, hardening_facts.PODS),
         probers={TlsProbe: probe, NegativeProbe: probe, WebProbe: zone_proof.probe},
         traces={INGRESS: ingress.TRACE},
     )
+
+
+def _pod(manifest: Manifest) -> Manifest:
+    """What probes need of a pod, and what hardening does."""
+    parts = pod(manifest), hardening_facts.reduced(manifest)
+    return {key: {**parts[0].get(key, {}), **parts[1].get(key, {})} for key in ("metadata", "spec", "status")}

@@ -15,6 +15,7 @@ from breakwater.kernel.reading import Manifest
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "CommunicationChannel": ("Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"),
     "SecurityZone": ("Accepted", "Ready", "Proven"),
+    "HardeningPolicy": ("Accepted", "Ready", "Enforced", "Conforming"),
 }
 """The conditions to show, by kind."""
 COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
@@ -69,7 +70,7 @@ def _state(item: Manifest, name: str) -> str:
 
 def _why(item: Manifest) -> str:
     """The reason of the first thing that is not as it should be."""
-    for name in ("Stalled", "Accepted", "Ready", "Secured"):
+    for name in ("Stalled", "Accepted", "Ready", "Secured", "Conforming"):
         entry = conditions(item).get(name)
         if entry and entry["status"] != ("False" if name == "Stalled" else "True"):
             return str(entry["reason"])

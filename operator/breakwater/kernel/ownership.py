@@ -9,6 +9,7 @@ from typing import Any
 from breakwater.kernel.plan import Version
 from breakwater.kernel.reading import WHOLE, Entry, Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import (
+    ADMISSION,
     CLUSTER_TRUST_BUNDLE,
     CONFIG_MAP,
     GROUP,
@@ -33,7 +34,7 @@ USE = f"{GROUP}/use"
 LOGIN_ORIGIN = f"{GROUP}/login"
 """On a binding: `Generated` where its password is one that we made, so that it may be restored from there."""
 
-MADE: tuple[Resource, ...] = (SECRET, CONFIG_MAP, CLUSTER_TRUST_BUNDLE, MIDDLEWARE)
+MADE: tuple[Resource, ...] = (SECRET, CONFIG_MAP, CLUSTER_TRUST_BUNDLE, MIDDLEWARE, *ADMISSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,21 @@ ROTATION_SCHEDULE = Resource(GROUP, VERSION, "RotationSchedule", "rotationschedu
 CERTIFICATE_AUTHORITY = Resource(GROUP, VERSION, "CertificateAuthority", "certificateauthorities", namespaced=False)
 
 
+HARDENING_POLICY = Resource(GROUP, VERSION, "HardeningPolicy", "hardeningpolicies", namespaced=False)
+_ADMISSION = "admissionregistration.k8s.io"
+MUTATING_POLICY = Resource(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False)
+MUTATING_BINDING = Resource(
+    _ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", namespaced=False
+)
+VALIDATING_POLICY = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+VALIDATING_BINDING = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False
+)
+ADMISSION: tuple[Resource, ...] = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
+
+
 def definition_of(resource: Resource) -> Ref:
     """The CustomResourceDefinition that a type of ours stands in."""
     return Ref(CUSTOM_RESOURCE_DEFINITION, "", f"{resource.plural}.{resource.group}")

@@ -53,6 +53,7 @@ def test_definitions_are_printed_as_manifests_for_kubectl() -> None:
     assert {item["spec"]["names"]["kind"] for item in documents} == {
         "CertificateAuthority",
         "CommunicationChannel",
+        "HardeningPolicy",
         "RotationSchedule",
         "SecurityZone",
     }

@@ -13,6 +13,7 @@ from breakwater.channels.encryption import CipherSuite
 from breakwater.channels.kind import KIND as CHANNEL
 from breakwater.channels.kind import CommunicationChannelSpec
 from breakwater.channels.protocols import TRAITS, Protocol, Security, default_port, default_security
+from breakwater.hardening.kind import KIND as HARDENING
 from breakwater.kernel.fields import LabelSelector
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.model import InvalidModelError, Model
@@ -20,7 +21,7 @@ from breakwater.probes.ciphers import OPENSSL_NAMES, TLS13_SUITES
 from breakwater.zones.kind import KIND as ZONE
 from tests.kinds_bad_inputs import BAD_INPUTS, BASES, BadInput, merged
 
-KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY, ROTATION, ZONE)}
+KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY, ROTATION, ZONE, HARDENING)}
 GOOD = sorted((Path(__file__).parent / "samples/good").glob("*.yaml"))
 STATUSES = Path(__file__).parent / "samples/status"
 MANIFESTS = [manifest for path in GOOD for manifest in yaml.safe_load_all(path.read_text())]

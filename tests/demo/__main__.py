@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from tests.cluster.harness import (
     manifests,
 )
 from tests.cluster.traefik import Traefik, application, serving
-from tests.controlplane import ControlPlane, ensure_binaries, wait_until
+from tests.controlplane import ControlPlane, KubectlError, ensure_binaries, wait_until
 from tests.controlplane.build import cache_root
 from tests.controlplane.processes import free_ports
 
@@ -112,7 +113,7 @@ def show(cluster: ControlPlane, port: int) -> None:
     access = [f"--kubeconfig={cluster.admin_kubeconfig}"]
     print()
     subprocess.run([*breakwater, "status", *access], check=True)
-    for resource in ("chan/a-web", "zone/browsers"):
+    for resource in ("chan/a-web", "zone/browsers", "harden/bpm"):
         subprocess.run([*breakwater, "explain", resource, "-n", SUITE, *access], check=True)
     print("\nMade by Breakwater:")
     print(cluster.kubectl("get", "secrets,configmaps", "-A", "-l", "app.kubernetes.io/managed-by=breakwater"))
@@ -128,6 +129,33 @@ def show_zone(traefik: Traefik) -> None:
     plain, secure = (traefik.ask(HOST, secure=each) for each in (False, True))
     print(f"          http://{HOST}/   {plain.status}, Location: {plain.headers['location']}")
     print(f"          https://{HOST}/  {secure.status}, Strict-Transport-Security: {secure.headers[STS]}")
+
+
+def show_hardening(cluster: ControlPlane) -> None:
+    """From Observe to Enforce: a new pod of the suite, and one that wants to be root."""
+    step("the suite's pods violate its HardeningPolicy, which only observes; now it enforces:")
+    cluster.kubectl("patch", "harden", "bpm", "--type=merge", "-p", '{"spec": {"mode": "Enforce"}}')
+    wait_until(lambda: enforced(cluster), 60, "the policies to be tried and bound")
+    cluster.kubectl("rollout", "restart", "deployment/bpm-engine", "-n", SUITE)
+    cluster.kubectl("rollout", "status", "deployment/bpm-engine", "-n", SUITE, "--timeout=60s")
+    pods = cluster.get("pods", "-n", SUITE, "-l", "app=bpm-engine")["items"]
+    newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    template = cluster.get("deployment", "bpm-engine", "-n", SUITE)["spec"]["template"]["spec"]
+    print(f"          its Deployment says  {json.dumps(template.get('securityContext') or {})}")
+    print(f"          its new pods are     {json.dumps(newest['spec'].get('securityContext') or {})}")
+    container = {"name": "root", "image": "root:1", "securityContext": {"runAsUser": 0}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root", "namespace": SUITE}}
+    try:
+        cluster.apply(pod | {"spec": {"containers": [container]}})
+    except KubectlError as refusal:
+        print(f"          a pod as root is     refused: {str(refusal).partition('denied request: ')[2]}")
+    else:
+        raise SystemExit("a pod as root was admitted")
+
+
+def enforced(cluster: ControlPlane) -> bool:
+    """Whether the API server holds new pods to the suite's policy."""
+    return conditions(cluster.get("harden", "bpm")).get("Enforced", {}).get("status") == "True"
 
 
 def handshake(bundle: Path, port: int) -> None:
@@ -195,6 +223,7 @@ def main() -> None:
         step("everything is Ready; web channel and zone are proven on live traffic")
         show(cluster, port)
         show_zone(traefik)
+        show_hardening(cluster)
         bugs = operator.metric("breakwater_bugs_total")
         if bugs:
             raise SystemExit(f"the operator met {bugs:.0f} bugs:\n{operator.log_text[-2000:]}")

@@ -7,11 +7,10 @@ from typing import Any
 from breakwater.hardening.standards import (
     Level,
     Version,
-    policy_match_conditions,
-    policy_resource_rules,
     policy_validations,
     policy_variables,
 )
+from breakwater.hardening.standards.rules import CONTAINER_LISTS
 
 _API = "admissionregistration.k8s.io/v1"
 STANDARD = "standard"
@@ -31,8 +30,8 @@ def policy(level: Level, version: Version) -> dict[str, Any]:
         "metadata": {"name": name, "labels": {STANDARD: name}},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": policy_resource_rules()},
-            "matchConditions": policy_match_conditions(),
+            "matchConstraints": {"resourceRules": resource_rules()},
+            "matchConditions": match_conditions(),
             "variables": policy_variables(level, version),
             "validations": policy_validations(level, version),
         },
@@ -68,3 +67,29 @@ def namespace(level: Level, version: Version) -> dict[str, Any]:
     """The namespace in which the policy counts, called as the policy."""
     metadata = {"name": policy_name(level, version), "labels": labels(level, version)}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def resource_rules() -> list[dict[str, Any]]:
+    """`spec.matchConstraints.resourceRules`: whatever brings containers into the cluster or changes their images.
+
+    No other subresource of pods can (k8s.io/pod-security-admission, admission/admission.go, ignoredPodSubresources).
+    """
+    matched = (("pods", ["CREATE", "UPDATE"]), ("pods/ephemeralcontainers", ["UPDATE"]))
+    return [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": operations, "resources": [resource]}
+        for resource, operations in matched
+    ]
+
+
+def match_conditions() -> list[dict[str, str]]:
+    """`spec.matchConditions`: an update is judged only where it adds a container or changes an image.
+
+    So does the built-in admission (the same file, isSignificantPodUpdate): nothing else can change how a pod runs, and
+    without this a pod older than the policy could not even lose its finalizers.
+    """
+    changed = (f"{_images('object', name)} != {_images('oldObject', name)}" for name in CONTAINER_LISTS)
+    return [{"name": "changes-containers", "expression": " || ".join(("oldObject == null", *changed))}]
+
+
+def _images(holder: str, name: str) -> str:
+    return f"{holder}.spec.?{name}.orValue([]).map(container, [container.name, container.?image.orValue('')])"

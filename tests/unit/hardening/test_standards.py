@@ -16,11 +16,11 @@ from breakwater.hardening.standards import (
     Version,
     checks,
     parse_version,
-    policy_match_conditions,
     policy_validations,
     policy_variables,
 )
 from breakwater.hardening.standards.cel import cel_string, member
+from tests.standards.policies import match_conditions
 
 ALL = [(level, Version(minor)) for level in Level for minor in range(NEWEST.minor + 1)]
 APPARMOR = "container.apparmor.security.beta.kubernetes.io/app"
@@ -223,7 +223,7 @@ def test_validations_are_what_the_api_server_takes(level: Level, version: Versio
 
 
 def test_an_update_is_told_from_a_creation_in_one_condition() -> None:
-    (condition,) = policy_match_conditions()
+    (condition,) = match_conditions()
     assert condition["expression"].startswith("oldObject == null || ")
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from breakwater.hardening.standards import NEWEST, Level, Version, checks, policy_match_conditions
+from breakwater.hardening.standards import NEWEST, Level, Version, checks
 from tests.controlplane.modules import module_files, staging_version
+from tests.standards.policies import match_conditions
 
 CORE = "io.k8s.api.core.v1"
 ROOTS = {
@@ -42,7 +43,7 @@ def paths() -> Iterator[tuple[str, str]]:
     """Every (root, dotted path below it) in any expression of any level and version."""
     standards = [(level, Version(minor)) for level in Level for minor in range(NEWEST.minor + 1)]
     texts = {check.cel for standard in standards for check in checks(*standard)}
-    for text in {*texts, *(item["expression"] for item in policy_match_conditions())}:
+    for text in {*texts, *(item["expression"] for item in match_conditions())}:
         for match in _PATH.finditer(_TEXT.sub("''", text)):
             yield match["root"], match["steps"].replace("?", "").strip(".")
 

@@ -12,8 +12,6 @@ classes, namespaces); nothing here knows of that.
 from breakwater.hardening.standards.checks import Check, checks
 from breakwater.hardening.standards.level import NEWEST, Level, Version, parse_version
 from breakwater.hardening.standards.policy import (
-    policy_match_conditions,
-    policy_resource_rules,
     policy_validations,
     policy_variables,
 )
@@ -25,8 +23,6 @@ __all__ = [
     "Version",
     "checks",
     "parse_version",
-    "policy_match_conditions",
-    "policy_resource_rules",
     "policy_validations",
     "policy_variables",
 ]

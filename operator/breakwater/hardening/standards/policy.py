@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from breakwater.hardening.standards.checks import checks
 from breakwater.hardening.standards.level import Level, Version
-from breakwater.hardening.standards.rules import CONTAINER_LISTS, CONTAINERS
+from breakwater.hardening.standards.rules import CONTAINERS
 
 _VARIABLE: Final = "containers"
 
@@ -26,29 +26,3 @@ def policy_validations(level: Level, version: Version) -> list[dict[str, str]]:
         }
         for check in checks(level, version)
     ]
-
-
-def policy_resource_rules() -> list[dict[str, Any]]:
-    """`spec.matchConstraints.resourceRules`: whatever brings containers into the cluster or changes their images.
-
-    No other subresource of pods can (k8s.io/pod-security-admission, admission/admission.go, ignoredPodSubresources).
-    """
-    matched = (("pods", ["CREATE", "UPDATE"]), ("pods/ephemeralcontainers", ["UPDATE"]))
-    return [
-        {"apiGroups": [""], "apiVersions": ["v1"], "operations": operations, "resources": [resource]}
-        for resource, operations in matched
-    ]
-
-
-def policy_match_conditions() -> list[dict[str, str]]:
-    """`spec.matchConditions`: an update is judged only where it adds a container or changes an image.
-
-    So does the built-in admission (the same file, isSignificantPodUpdate): nothing else can change how a pod runs, and
-    without this a pod older than the policy could not even lose its finalizers.
-    """
-    changed = (f"{_images('object', name)} != {_images('oldObject', name)}" for name in CONTAINER_LISTS)
-    return [{"name": "changes-containers", "expression": " || ".join(("oldObject == null", *changed))}]
-
-
-def _images(holder: str, name: str) -> str:
-    return f"{holder}.spec.?{name}.orValue([]).map(container, [container.name, container.?image.orValue('')])"

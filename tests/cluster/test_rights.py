@@ -24,7 +24,6 @@ REFUSED = [
     ("update", "rotationschedules.breakwater.dev", "bpm"),
     ("update", "securityzones.breakwater.dev", "bpm"),
     ("update", "ingresses.networking.k8s.io", "bpm"),
-    ("patch", "ingresses.networking.k8s.io/status", "bpm"),
     ("delete", "ingresses.networking.k8s.io", "bpm"),
     ("update", "communicationchannels.breakwater.dev", "bpm"),
     ("delete", "communicationchannels.breakwater.dev", "bpm"),

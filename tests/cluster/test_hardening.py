@@ -197,6 +197,8 @@ def test_nothing_outside_of_the_selected_namespaces_is_touched(plane: ControlPla
         plane.kubectl("delete", "pod", "own", "-n", NAMESPACE, "--wait=false")
         plane.kubectl("delete", "harden", place)
         wait_until(lambda: not made(plane, f"breakwater-{place}-"), 20, "its objects being collected")
+        # It means all namespaces, those of other tests too, until the API server has forgotten it.
+        wait_until(lambda: not tried(plane, pod(place, "root", ROOT)), 20, "pods being free again")
 
 
 def test_pods_older_than_the_policy_are_changed_and_deleted_freely(plane: ControlPlane) -> None:

@@ -190,7 +190,7 @@ class MemoryWorld:
 
     def indexed(self, index: Index, key: Hashable) -> Reading[Mapping[Ref, Any]]:
         gaps = [self._unknown[resource] for resource in index.resources if resource in self._unknown]
-        gap = next((gap for gap in gaps if gap.reason != "NotServed"), None)
+        gap = next((gap for gap in gaps if gap.reason not in index.overlooks), None)
         if gap is not None:
             return gap
         facts = {ref: index.facts(self._objects[ref]) for resource in index.resources for ref in self.refs(resource)}

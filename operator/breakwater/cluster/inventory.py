@@ -121,7 +121,7 @@ class Inventory:
         for resource in index.resources:
             store = self._store(resource)
             gap = _unserved(resource) if store is None else store.gap(None)
-            if gap is not None and gap.reason != "NotServed":
+            if gap is not None and gap.reason not in index.overlooks:
                 return gap
         return Present(self._indexes.read(index, key))
 

@@ -102,7 +102,8 @@ def _owned(manifest: Manifest) -> Mapping[Hashable, Any]:
     return {} if elsewhere else {mark.subject: mark}
 
 
-OWNED = Index("owned", MADE, _owned)
+OWNED = Index("owned", MADE, _owned, overlooks=("NotServed", "Forbidden"))
+"""What we made counts object by object: a type that the operator has no rights to hides nothing of the others."""
 
 
 @dataclass(frozen=True, slots=True)

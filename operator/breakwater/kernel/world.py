@@ -54,11 +54,13 @@ class Index:
     """Small facts about many objects, kept by key, so that an aggregate never reads the objects again.
 
     `facts` must be pure: it maps one object to the keys under which it is found and what is known of it there.
+    `overlooks` are reasons for which a type may be unknown without hiding what is known of the others.
     """
 
     name: str
     resources: tuple[Resource, ...]
     facts: Callable[[Manifest], Mapping[Hashable, Any]]
+    overlooks: tuple[str, ...] = ("NotServed",)
 
 
 class KeyRead(NamedTuple):

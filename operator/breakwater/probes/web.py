@@ -21,12 +21,14 @@ from breakwater.probes.address import Address, AddressContext
 from breakwater.probes.contexts import observing
 from breakwater.probes.measure import SEVERITY, admit
 from breakwater.probes.reasons import MeasurementResult, ProbeFailed, Reason, conclude
-from breakwater.probes.request import DEFAULT_TIMEOUT, Hostname, is_ip
+from breakwater.probes.request import DEFAULT_TIMEOUT, Hostname, TlsVersion, is_ip
 from breakwater.probes.stream import connected
 from breakwater.probes.tls import Session
 
 HTTP, HTTPS = 80, 443
 MOST_PLACES = 4
+MOST_HEAD = 64 * 1024
+"""Some applications send policies and cookies of many kilobytes before the header that is looked for."""
 _SHARE = 0.5
 _HEADER = b"strict-transport-security"
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -97,7 +99,8 @@ async def look(probe: WebProbe, context: AddressContext) -> MeasurementResult:
 
 def _known(probe: WebProbe) -> dict[str, Any]:
     port = HTTPS if probe.sts else HTTP
-    return {"address": probe.addresses[0], "port": port, "seconds": f"{probe.timeout:g}"}
+    known = {"address": probe.addresses[0], "port": port, "seconds": f"{probe.timeout:g}"}
+    return known | {"name": probe.places[0].host, "minimum": TlsVersion.V1_2}
 
 
 async def _look_at(probe: WebProbe, place: Place, address: Address) -> MeasurementResult:
@@ -164,7 +167,7 @@ async def _ask(place: Place, address: Address, port: int, method: str, patience:
         if port == HTTP:
             await stream.write(request)
             head = b""
-            while https.END_OF_HEADERS not in head and len(head) < https.MOST_ANSWER:
+            while https.END_OF_HEADERS not in head and len(head) < MOST_HEAD:
                 data = await stream.read()
                 if not data:
                     break
@@ -172,8 +175,10 @@ async def _ask(place: Place, address: Address, port: int, method: str, patience:
         else:
             session = Session(stream, await asyncio.to_thread(_context), _server_name(place.host))
             await session.handshake()
-            head = await session.exchange(request, https.MOST_ANSWER, https.END_OF_HEADERS)
+            head = await session.exchange(request, MOST_HEAD, https.END_OF_HEADERS)
             await session.farewell()
+    if https.END_OF_HEADERS not in head and len(head) >= MOST_HEAD:
+        raise ProbeFailed(Reason.TOO_MUCH_DATA, bytes=MOST_HEAD)
     status = https.status_of(head)
     if status is None:
         raise stream.closed()

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from breakwater.kernel.apply import differs
-from breakwater.kernel.ownership import MANAGED_BY, MANAGER, OWNED, SUBJECT, Claim, Free, Ours, Taken, claim
+from breakwater.kernel.ownership import MANAGED_BY, MANAGER, OWNED, SUBJECT, Free, Ours, Taken, claim
 from breakwater.kernel.plan import Action, ApplyObject, DeleteObject, Version
-from breakwater.kernel.reading import WHOLE, Entry, Present
+from breakwater.kernel.reading import WHOLE, Entry, Present, Unknown
 from breakwater.kernel.references import GROUP, INGRESS, Ref, Subject
 from breakwater.kernel.time import earliest, from_rfc3339, to_rfc3339
 from breakwater.kernel.world import World
 from breakwater.zones.dialects.dialect import Companion, Dialect, Said, State, Written
-from breakwater.zones.ingress import Ingress
+from breakwater.zones.ingress import Ingress, listed
 from breakwater.zones.wishes import Feature
 
 UNUSED = f"{GROUP}/unused-since"
@@ -58,7 +58,7 @@ class Keeper:
         kept = Kept()
         if self.dialect.companion is None:
             return kept
-        linked = frozenset(self.ingress.annotations.get(self.dialect.links, "").split(","))
+        linked = frozenset(listed(self.ingress.annotations.get(self.dialect.links, "")))
         stays: set[Ref] = set()
         for feature in _ORDER:
             companion = written.companions.get(feature)
@@ -84,16 +84,20 @@ class Keeper:
             kept.said[feature] = Said(State.FAILING, f"{ref}: {stands.by} stands under this name; delete or rename it")
             return
         manifest = manifest_of(self.subject, self.ingress, companion)
+        if isinstance(stands, Unknown):
+            kept.said[feature] = Said(State.FAILING, f"{ref}: {stands.message or stands.reason}")
+            return
         action = _apply(ref, manifest, "ZoneChanged", f"{feature} on Ingress {self.ingress.name}")
-        if isinstance(stands, Free) or (isinstance(stands, Ours) and differs(manifest, stands.entry.manifest)):
+        if isinstance(stands, Free) or differs(manifest, stands.entry.manifest):
             kept.actions.append(action)
         failure = self.world.failure(action.id)
         if failure is not None and failure.reason != "Conflict":
             kept.said[feature] = Said(State.FAILING, failure.message)
         elif not linked:
-            self._link(kept, feature, companion, stands)
+            # What is about to be written may turn out to be gone: an Ingress made anew takes its companions along.
+            self._link(kept, feature, companion, None if action in kept.actions else stands)
 
-    def _link(self, kept: Kept, feature: Feature, companion: Companion, stands: Claim) -> None:
+    def _link(self, kept: Kept, feature: Feature, companion: Companion, stands: Ours | Free | None) -> None:
         seen = _created(stands.entry) + GRACE if isinstance(stands, Ours) else None
         if seen is not None and self.now >= seen:
             kept.links.append(companion.link)
@@ -109,7 +113,7 @@ class Keeper:
             return
         since = from_rfc3339(reading.value.annotations.get(UNUSED))
         message = f"no Ingress links to {ref} any more"
-        if since is None:
+        if since is None or since > self.now + GRACE:
             kept.actions.append(_apply(ref, _unused_since(reading.value, self.now), "ZoneGone", message))
         elif self.now >= since + GRACE:
             kept.actions.append(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater.kernel.ownership import MANAGER
-from breakwater.kernel.reading import Manifest, Present, Projection
+from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import INGRESS_CLASS, Ref, Subject
 from breakwater.kernel.world import World
 
@@ -61,7 +61,7 @@ def reduced(manifest: Manifest) -> Manifest:
         "writers": _writers(metadata.get("managedFields")),
         "class": spec.get("ingressClassName") or "",
         "tls": bool(spec.get("tls")),
-        "hosts": [_host(rule) for rule in spec.get("rules") or ()],
+        "hosts": [*map(_host, spec.get("rules") or ()), *([["", "/"]] if spec.get("defaultBackend") else [])],
         "addresses": [item.get("ip") or item.get("hostname") or "" for item in balancer],
     }
 
@@ -99,6 +99,11 @@ def _ingress(manifest: Manifest) -> Ingress:
 
 
 INGRESS_FACTS: Projection[Ingress] = Projection("ingress", _ingress)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The items of an annotation that is a list, as engines read it."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def route_of(namespace: str, ingress: str) -> Subject:
@@ -144,8 +149,12 @@ def controller_of(ingress: Ingress, world: World) -> str | NoController:
         found = world.get(Ref(INGRESS_CLASS, "", ingress.class_name), CLASS_FACTS)
         if isinstance(found, Present):
             return found.value.controller
+        if isinstance(found, Unknown):
+            return NoController(f"IngressClass {ingress.class_name} cannot be told: {found.message or found.reason}")
         return NoController(f"IngressClass {ingress.class_name} does not exist; create it, or correct the Ingress")
     classes = world.select(INGRESS_CLASS, CLASS_FACTS)
+    if isinstance(classes, Unknown):
+        return NoController(f"IngressClasses cannot be told: {classes.message or classes.reason}")
     defaults = [item for _, item in classes.value if item.default] if isinstance(classes, Present) else []
     if len(defaults) == 1:
         return defaults[0].controller

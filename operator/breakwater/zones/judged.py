@@ -136,13 +136,14 @@ def _is_the_same(one: Setting, other: Setting) -> bool:
 
 
 def _seen(said: Said, measured: Measurement | None, otherwise: str) -> tuple[State, str]:
-    if said.state in (State.UNSUPPORTED, State.FAILING):
-        return said.state, said.detail
-    if measured is not None and measured.result is Result.FAILS:
-        return State.FAILING, measured.message
     holds = measured is not None and measured.result is Result.HOLDS
-    if holds and said.detail == _OBSERVED:
-        return State.ENFORCED, ""
+    fails = measured is not None and measured.result is Result.FAILS
+    if said.detail == _OBSERVED and (holds or fails):
+        return (State.ENFORCED, "") if holds else (State.FAILING, f"{_OBSERVED}, and live answers do not show it")
+    if said.pending or said.state in (State.UNSUPPORTED, State.FAILING):
+        return said.state, said.detail
+    if measured is not None and fails:
+        return State.FAILING, measured.message
     if said.state is State.PARTIAL:
         return said.state, said.detail
     if holds:

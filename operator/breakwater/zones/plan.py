@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +34,7 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
         return Plan()
     declared = reading.value
     if declared.spec is None:
-        return _refused(subject, declared, now)
+        return _refused(subject, declared, world, now)
     selected = world.select(
         INGRESS, INGRESS_FACTS, selector=declared.spec.ingress_selector, namespace=subject.namespace
     )
@@ -57,7 +56,7 @@ class _Zone:
 
     def plan(self, ingresses: tuple[Ingress, ...]) -> Plan:
         status = self.declared.status
-        step = permitted(self.spec.hsts, status, self.now)
+        step = permitted(self.spec.hsts, status)
         wish = self._wish(step)
         judged = [
             judge(wish, feature, ingress, status, self.world, self.spec.probe.interval, self.now)
@@ -71,10 +70,16 @@ class _Zone:
             status=self._status(judged, ramp, ingresses) if all(item.heard for item in judged) else None,
             measures=measures,
             mentions={route_of(ingress.namespace, ingress.name): wish for ingress in ingresses},
-            due=earliest(ramp.next_at if ramp else None, *(item.due for item in judged)),
+            due=earliest(self._next(step, ramp), *(item.due for item in judged)),
             mode=self.spec.mode,
             suspended=self.spec.suspend,
         )
+
+    def _next(self, step: Ramp, ramp: Ramp | None) -> datetime | None:
+        """When the ramp goes on: at once where the next step has just been reached."""
+        if ramp is None or ramp.max_age == step.max_age:
+            return ramp.next_at if ramp else None
+        return self.now
 
     def _wish(self, ramp: Ramp) -> Wish:
         settings: dict[Feature, Setting] = {}
@@ -160,17 +165,17 @@ def _untold(declared: Declared[SecurityZoneSpec], why: Unknown, now: datetime) -
     return Plan(status=_remembered(declared) | _written(declared, conditions, now))
 
 
-def _refused(subject: Subject, declared: Declared[SecurityZoneSpec], now: datetime) -> Plan:
+def _refused(subject: Subject, declared: Declared[SecurityZoneSpec], world: World, now: datetime) -> Plan:
     """What it has had written stays as it is, until somebody can tell again what is wanted."""
     held = Wish(
         subject.name, "", enforced=False, settings={Feature.HSTS: Hsts(0), Feature.HTTPS_REDIRECT: Redirect(308)}
     )
-    entries = declared.status.get("features")
-    names = {str(entry.get("ingress")) for entry in entries or () if isinstance(entry, Mapping)}
+    found = world.select(INGRESS, INGRESS_FACTS, namespace=subject.namespace)
+    touched = [ingress.name for _, ingress in found.value if ingress.ours] if isinstance(found, Present) else []
     conditions = [false(kind, "InvalidSpec", declared.fault) for kind in ("Accepted", "Ready")]
     return Plan(
         status=_remembered(declared) | _written(declared, conditions, now),
-        mentions={route_of(subject.namespace, name): held for name in sorted(names)},
+        mentions={route_of(subject.namespace, name): held for name in touched},
     )
 
 

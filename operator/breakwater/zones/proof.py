@@ -8,6 +8,7 @@ from hashlib import sha256
 from breakwater.kernel.measurement import Measure
 from breakwater.kernel.world import Source
 from breakwater.probes.reasons import MeasurementResult
+from breakwater.probes.request import is_dns_name, is_ip
 from breakwater.probes.surroundings import surroundings
 from breakwater.probes.web import MOST_PLACES, Place, Sts, WebProbe, look
 from breakwater.zones.ingress import Ingress
@@ -32,9 +33,13 @@ def measure_of(
     if not ingress.hosts:
         return "the Ingress has no rules, so nothing answers for it"
     places = tuple(Place(_concrete(host), path if path.startswith("/") else "/") for host, path in ingress.hosts)
+    asked = tuple(place for place in places if not place.host or is_dns_name(place.host))
+    addresses = tuple(sorted(name for name in ingress.addresses if is_dns_name(name) or is_ip(name)))
+    if not asked or not addresses:
+        return "neither its hosts nor its addresses are names that can be asked for; shorten their labels to 63 letters"
     probe = WebProbe(
-        places=places[:MOST_PLACES],
-        addresses=tuple(sorted(ingress.addresses))[:MOST_PLACES],
+        places=asked[:MOST_PLACES],
+        addresses=addresses[:MOST_PLACES],
         sts=expected if isinstance(expected, Sts) else None,
         statuses=() if isinstance(expected, Sts) else expected,
     )

@@ -34,22 +34,21 @@ def steps_of(spec: HstsSpec) -> tuple[int, ...]:
     return (*spec.ramp, spec.max_age)
 
 
-def permitted(spec: HstsSpec, status: Mapping[str, Any], now: datetime) -> Ramp:
-    """The step that may be taken now, from what status remembers."""
+def permitted(spec: HstsSpec, status: Mapping[str, Any]) -> Ramp:
+    """The step that may be taken, from what status remembers."""
     steps, entry = steps_of(spec), status.get("hsts")
     remembered = entry if isinstance(entry, Mapping) else {}
     age = remembered.get("maxAge")
     # Of a ramp that was changed the longest step that is not longer than what browsers know already.
     passed = [step for step in steps if isinstance(age, int) and step <= age]
     current = passed[-1] if passed else steps[0]
-    since = from_rfc3339(remembered.get("nextAt")) if age == current else None
-    if since is not None and now >= since and current != steps[-1]:
-        return Ramp(steps[steps.index(current) + 1])
-    return Ramp(current, since)
+    return Ramp(current, from_rfc3339(remembered.get("nextAt")) if age == current else None)
 
 
 def proceeding(spec: HstsSpec, ramp: Ramp, now: datetime, *, sent: int, proven: bool) -> Ramp:
     """The ramp to remember: its clock runs from the first proof, and from the start again where that is lost.
+
+    The next step is taken when the time is over and live answers still show the present one.
 
     Args:
         spec: as declared.
@@ -62,5 +61,5 @@ def proceeding(spec: HstsSpec, ramp: Ramp, now: datetime, *, sent: int, proven: 
     if sent not in steps or sent == steps[-1] or not proven:
         return Ramp(sent if sent in steps else ramp.max_age)
     if ramp.max_age == sent and ramp.next_at is not None:
-        return ramp
+        return Ramp(steps[steps.index(sent) + 1]) if now >= ramp.next_at else ramp
     return Ramp(sent, now + timedelta(seconds=sent))

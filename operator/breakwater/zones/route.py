@@ -17,7 +17,7 @@ from breakwater.kernel.world import World
 from breakwater.zones.companions import Keeper, Kept
 from breakwater.zones.dialects import DIALECTS
 from breakwater.zones.dialects.dialect import Dialect, Said, State, Written
-from breakwater.zones.ingress import FIELD_MANAGER, INGRESS_FACTS, Ingress, NoController, controller_of
+from breakwater.zones.ingress import FIELD_MANAGER, INGRESS_FACTS, Ingress, NoController, controller_of, listed
 from breakwater.zones.wishes import Decided, Feature, Hsts, Wish, decide
 
 ANNOTATE = "annotate"
@@ -65,10 +65,13 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     if ingress.deleting:
         return Plan(value=Standing("", "the Ingress is being deleted") if wishes else None)
     controller = controller_of(ingress, world)
+    if isinstance(controller, NoController) and wishes:
+        # A class that is being replaced must not strip what stands.
+        return Plan(value=Standing("", controller.message))
     dialect = DIALECTS.get(controller) if isinstance(controller, str) else None
     if dialect is None:
         kept = _swept(subject, ingress, world, now)
-        standing = _no_engine(controller)
+        standing = _no_engine(controller) if isinstance(controller, str) else None
         return Plan((*kept.actions, *_annotate(ingress, {}, world)), due=kept.due, value=standing if wishes else None)
     return _Writing(subject, ingress, dialect, world, now).plan(wishes)
 
@@ -83,9 +86,7 @@ def _wishes(world: World) -> tuple[Wish, ...]:
     return tuple(wish for _, wish in sorted(world.askers().items()) if isinstance(wish, Wish))
 
 
-def _no_engine(controller: str | NoController) -> Standing:
-    if isinstance(controller, NoController):
-        return Standing("", controller.message)
+def _no_engine(controller: str) -> Standing:
     known = " and ".join(sorted(dialect.controller for dialect in DIALECTS.values()))
     return Standing(controller, f"its controller is {controller}; zones are written for {known}")
 
@@ -188,15 +189,16 @@ class _Writing:
         return None
 
     def _line(self, key: str, by: str, value: str) -> str:
-        theirs = self.ingress.annotations[key]
-        line = f"{theirs},{value}" if key == self.dialect.links else value
+        theirs = listed(self.ingress.annotations[key])
+        more = [item for item in listed(value) if item not in theirs]
+        line = ",".join((*theirs, *more)) if key == self.dialect.links else value
         return f'the annotation belongs to "{by}"; put this line into what it applies: {key}: {line}'
 
 
 def taken_by(ingress: Ingress, key: str, value: str) -> str | None:
     """The manager of an annotation that stands in the way of ours; None where none does."""
     live = ingress.annotations.get(key)
-    if live is None or key in ingress.ours or set(value.split(",")) <= set(live.split(",")):
+    if live is None or key in ingress.ours or set(listed(value)) <= set(listed(live)):
         return None
     return next(iter(ingress.writers.get(key, ())), "unknown")
 
@@ -231,8 +233,7 @@ def _annotate(ingress: Ingress, wanted: Mapping[str, str], world: World) -> Iter
 
 
 def _shrinks(ingress: Ingress, changed: Mapping[str, str]) -> bool:
+    """Whether something is not linked to any more."""
     return any(
-        not set(ingress.annotations.get(key, "").split(",")) - {""} <= set(value.split(","))
-        for key, value in changed.items()
-        if "," in ingress.annotations.get(key, "")
+        not set(listed(ingress.annotations.get(key, ""))) <= set(listed(value)) for key, value in changed.items()
     )

@@ -26,10 +26,7 @@ def status(age: int, seconds: float | None = None) -> dict[str, Any]:
 PERMITTED: dict[str, tuple[dict[str, Any], int]] = {
     "it begins with the first step": ({}, 300),
     "a step that is not proven stays": (status(300), 300),
-    "a step whose time is not over stays": (status(300, 1), 300),
-    "a step whose time is over is left": (status(300, 0), 86400),
-    "one step at a time, however long ago": (status(300, -(10**7)), 86400),
-    "the second step leads to the last": (status(86400, -1), 31536000),
+    "a step whose time is over waits for a proof of now": (status(300, -1), 300),
     "the last one stays": (status(31536000, -1), 31536000),
     "a step that is none any more falls to the one below": (status(1000, -1), 300),
     "what is below all steps begins": (status(1), 300),
@@ -41,7 +38,23 @@ PERMITTED: dict[str, tuple[dict[str, Any], int]] = {
 @pytest.mark.parametrize("sentence", PERMITTED)
 def test_the_step_that_may_be_taken(sentence: str) -> None:
     remembered, expected = PERMITTED[sentence]
-    assert permitted(SPEC, remembered, NOW).max_age == expected
+    assert permitted(SPEC, remembered).max_age == expected
+
+
+NEXT: dict[str, tuple[int, float, bool, Ramp]] = {
+    "a step whose time is over, and that still shows, is left": (300, 0, True, Ramp(86400)),
+    "one step at a time, however long ago": (300, -(10**7), True, Ramp(86400)),
+    "the second step leads to the last": (86400, -1, True, Ramp(31536000)),
+    "a step whose time is not over stays": (300, 1, True, Ramp(300, NOW + timedelta(seconds=1))),
+    "a step that does not show any more begins anew": (300, -1, False, Ramp(300)),
+}
+
+
+@pytest.mark.parametrize("sentence", NEXT)
+def test_a_step_is_left_when_its_time_is_over_and_live_answers_still_show_it(sentence: str) -> None:
+    step, seconds, proven, expected = NEXT[sentence]
+    ramp = permitted(SPEC, status(step, seconds))
+    assert proceeding(SPEC, ramp, NOW, sent=step, proven=proven) == expected
 
 
 def test_the_clock_of_a_step_runs_from_its_first_proof_and_from_the_start_again_when_that_is_lost() -> None:
@@ -70,12 +83,11 @@ def test_no_step_is_left_before_it_was_proven_for_its_own_time(ramp: list[int], 
     sent, proven_since = steps_of(spec)[0], None
     for proven, seconds in proofs:
         now += timedelta(seconds=seconds)
-        step = permitted(spec, remembered, now).max_age
-        if step != sent:
-            assert steps_of(spec).index(step) == steps_of(spec).index(sent) + 1
+        proven_since = (proven_since or now) if proven else None
+        after = proceeding(spec, permitted(spec, remembered), now, sent=sent, proven=proven)
+        if after.max_age != sent:
+            assert steps_of(spec).index(after.max_age) == steps_of(spec).index(sent) + 1
             assert proven_since is not None
             assert now - proven_since >= timedelta(seconds=sent)
-            sent, proven_since = step, None
-        proven_since = (proven_since or now) if proven else None
-        ramp_now = proceeding(spec, permitted(spec, remembered, now), now, sent=sent, proven=proven)
-        remembered = {"hsts": ramp_now.status}
+            sent, proven_since = after.max_age, None
+        remembered = {"hsts": after.status}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from breakwater.kernel.plan import ApplyFields, ApplyObject, DeleteObject, Failure, Plan, Version
-from breakwater.kernel.references import INGRESS, MIDDLEWARE, Ref, Subject
+from breakwater.kernel.references import INGRESS, INGRESS_CLASS, MIDDLEWARE, Ref, Subject
 from breakwater.kernel.time import to_rfc3339
 from breakwater.zones.companions import GRACE, UNUSED
 from breakwater.zones.dialects.dialect import State
@@ -191,11 +191,45 @@ def test_half_of_a_feature_is_not_written_where_somebody_else_holds_the_other_ha
     assert (state, detail.endswith("nginx.org/hsts-max-age: 31536000")) == (State.FAILING, True)
 
 
-def test_an_owner_who_has_added_the_line_is_served() -> None:
-    house = House(wish(HSTS), annotations={LINKS: f"own@file,{HSTS_LINK}"}, by="owner")
+@pytest.mark.parametrize("between", [",", ", ", " ,"])
+def test_an_owner_who_has_added_the_line_is_served_and_keeps_what_he_links_to(between: str) -> None:
+    house = House(wish(HSTS), annotations={LINKS: f"own@file{between}{HSTS_LINK}"}, by="owner")
     house.make(created=NOW - GRACE)
     assert house.plan().actions == ()
     assert house.said()[0] is State.CONFIGURED
+    house.ask()
+    assert house.plan(NOW + 10 * GRACE).actions == ()
+
+
+def test_a_companion_that_is_about_to_be_written_is_not_linked_yet() -> None:
+    house = House(wish(HSTS))
+    house.make(created=NOW - GRACE)
+    companion = Ref(MIDDLEWARE, "bpm", NAMES[Feature.HSTS])
+    # As it stands for a moment when the Ingress was made anew: with the owner that is gone.
+    house.world.edit(
+        companion, lambda found: found["metadata"]["ownerReferences"][0].update(uid="gone"), by="breakwater"
+    )
+    assert [type(action) for action in house.plan().actions] == [ApplyObject]
+
+
+def test_a_companion_that_cannot_be_read_is_told() -> None:
+    house = House(wish(HSTS))
+    house.world.obscure(MIDDLEWARE, "Forbidden")
+    assert house.said() == (State.FAILING, f"Middleware bpm/{NAMES[Feature.HSTS]}: {MIDDLEWARE} cannot be told")
+
+
+def test_a_class_that_is_being_replaced_does_not_strip_what_stands() -> None:
+    house = House(wish(HSTS))
+    house.make(created=NOW - GRACE)
+    house.annotate({LINKS: HSTS_LINK})
+    house.world.drop(Ref(INGRESS_CLASS, "", "web"))
+    assert house.plan(NOW + 10 * GRACE).actions == ()
+
+
+def test_a_number_that_nobody_could_mean_does_no_harm() -> None:
+    change = {"annotations": {"nginx.org/hsts": "true", "nginx.org/hsts-max-age": "9" * 5000}, "tls": [{}]}
+    house = House(wish(HSTS), controller="nginx.org/ingress-controller", **change)
+    assert isinstance(house.plan().value, Standing)
 
 
 @pytest.mark.parametrize("feature", [Feature.HSTS, Feature.HTTPS_REDIRECT])

@@ -14,6 +14,7 @@ MAX_AGE = "nginx.org/hsts-max-age"
 SUB_DOMAINS = "nginx.org/hsts-include-subdomains"
 REDIRECT = "nginx.org/ssl-redirect"
 REDIRECT_CODE = "nginx.org/http-redirect-code"
+_MOST_DIGITS = 18
 MERGEABLE = "nginx.org/mergeable-ingress-type"
 KEYS = {
     Feature.HSTS: {HSTS: "0.6", MAX_AGE: "0.6", SUB_DOMAINS: "0.6"},
@@ -39,12 +40,12 @@ def write(ingress: Ingress, settings: Mapping[Feature, Setting]) -> Written:
 
 
 def _said(ingress: Ingress, setting: Setting) -> Said:
+    if ingress.annotations.get(MERGEABLE) == "minion":
+        return _MINION
     if not ingress.tls:
         return _NO_TLS
     if isinstance(setting, Redirect):
         return Said(State.CONFIGURED, f"needs version {KEYS[Feature.HTTPS_REDIRECT][REDIRECT_CODE]} or later")
-    if ingress.annotations.get(MERGEABLE) == "minion":
-        return _MINION
     if setting.preload:
         return Said(State.CONFIGURED)
     return _PRELOAD_OF_NOTHING if setting.max_age == 0 else _PRELOAD
@@ -63,7 +64,8 @@ def _annotations(setting: Setting) -> dict[str, str]:
 def max_age(ingress: Ingress, hsts: Manifest | None) -> int | None:  # noqa: ARG001 - it stands on the Ingress
     """What the annotations have it send."""
     text = ingress.annotations.get(MAX_AGE, "")
-    return int(text) if ingress.annotations.get(HSTS) == "true" and text.isascii() and text.isdigit() else None
+    readable = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if ingress.annotations.get(HSTS) == "true" and readable else None
 
 
 DIALECT = Dialect(

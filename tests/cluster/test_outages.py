@@ -76,6 +76,7 @@ def test_an_api_server_that_was_away_for_a_minute_finds_everything_going_on(plan
     leader, standby = OperatorProcess(plane, identity="leader"), OperatorProcess(plane, identity="standby")
     with Kubelet(leader) as kubelet:
         leader.wait_leading()
+        first = leader.pid
         populate(plane, "away")
         with standby:
             before = keys(plane)
@@ -86,7 +87,9 @@ def test_an_api_server_that_was_away_for_a_minute_finds_everything_going_on(plan
             assert [end.code != 0 for end in kubelet.exits] == [True]
             with pytest.raises(KubectlError):
                 plane.get("chan", "-A")
-            wait_until(lambda: any(leader.lines("watch interrupted")), 30, "the leader's next start")
+            # Until its next start the log's last lines are those of the process that ended.
+            wait_until(lambda: leader.pid != first, 30, "the leader's next start")
+            wait_until(lambda: any(leader.lines("watch interrupted")), 30, "the API server being asked for")
             assert leader.get("/readyz")[0] == 503
             assert leader.get("/healthz")[0] == standby.get("/healthz")[0] == 200
             wait_until(lambda: time.monotonic() - gone > AWAY, AWAY + 5, "a minute to pass")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root
 from tests.cluster.harness import NAMESPACE, USER, OperatorProcess, all_ready, authority, channel, install
+from tests.cluster.ledger import still
 from tests.cluster.second_client import Manifest, encoded
 from tests.controlplane import ControlPlane, mutating, wait_until
 
@@ -125,30 +125,18 @@ def test_a_new_process_finds_nothing_to_write(cluster: ControlPlane) -> None:
         wait_until(all_ready(cluster), PATIENCE, "every variety being Ready", interval=0.5)
         made = _versions(cluster)
         assert len(made) > 3 * len(AUTHORITIES)
-        _await_quiet(cluster)
+        still(cluster, QUIET_SECONDS, PATIENCE)
     mark, made = cluster.audit().mark(), _versions(cluster)
     with OperatorProcess(cluster, identity="second") as second:
         second.wait_leading()
         subjects = len(AUTHORITIES) + len(_channels())
         wait_until(lambda: second.metric("breakwater_plans_total") >= subjects, PATIENCE, "every subject being planned")
-        _await_quiet(cluster)
+        still(cluster, QUIET_SECONDS, PATIENCE)
         planned = second.metric("breakwater_plans_total")
     written = mutating(cluster.audit().events(mark), USER)
     assert [(event.verb, event.resource, event.subresource, event.name) for event in written] == []
     assert _versions(cluster) == made
     print(f"\nidempotence: {len(made)} objects, {planned:.0f} plans by the new process, 0 writes")
-
-
-def _await_quiet(cluster: ControlPlane) -> None:
-    """The operator writes nothing for a while."""
-    audit, mark, quiet_since = cluster.audit(), cluster.audit().mark(), time.monotonic()
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() - quiet_since < QUIET_SECONDS:
-        assert time.monotonic() < deadline, "the operator goes on writing"
-        time.sleep(0.5)
-        since, mark = mark, audit.mark()
-        if mutating(audit.events(since), USER):
-            quiet_since = time.monotonic()
 
 
 def _versions(cluster: ControlPlane) -> dict[tuple[str, str, str], str]:

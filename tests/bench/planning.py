@@ -92,7 +92,7 @@ class Cell:
         for resource in self.inventory.resources():
             for stream in Stream if resource in self.catalogue.split else (Stream.WHOLE,):
                 self.inventory.complete(resource, "", (), 0, stream)
-        self._executor = Executor(Echo(self.versions), self.inventory, Metrics(), now)
+        self._executor = Executor(Echo(self.versions), self.inventory, Metrics(), now, self.catalogue.watched)
 
     def put(self, resource: Resource, manifest: Manifest) -> None:
         """An event of this object."""

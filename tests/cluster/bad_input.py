@@ -72,6 +72,15 @@ class Row(NamedTuple):
     gone: tuple[str, str, str] | None = None
 
 
+NIGHTS = {"cron": "0 2 * * *", "duration": "4h"}
+
+
+def schedule(name: str, place: str = PLACE, **spec: Any) -> Manifest:
+    """A RotationSchedule."""
+    metadata = {"name": name, "namespace": place}
+    return {"apiVersion": "breakwater.dev/v1alpha1", "kind": "RotationSchedule", "metadata": metadata, "spec": spec}
+
+
 def trusting(**member: Any) -> Manifest:
     return {"trust": member}
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.cluster.bad_input import LIFE, OTHER, ROOT, ROOTS, Row, brought, encrypted_key, key, leaf, pair, secret
+from tests.cluster.bad_input import (
+    LIFE,
+    NIGHTS,
+    OTHER,
+    ROOT,
+    ROOTS,
+    Row,
+    brought,
+    encrypted_key,
+    key,
+    leaf,
+    pair,
+    schedule,
+    secret,
+)
 from tests.cluster.harness import NAMESPACE, authority
 from tests.unit.pki.forge import forge
 
@@ -26,13 +40,6 @@ AUTHORITY_ROWS: dict[str, Row] = {
         "use spec.source.selfManaged or secretRef",
         condition="Accepted",
     ),
-    "renewal-not-served": Row(
-        authority("renewing", renewal={"percentage": 50}),
-        "NotSupported",
-        "spec.renewal",
-        "remove it",
-        condition="Accepted",
-    ),
     "rotation-not-served": Row(
         authority("rotating", rotation={"reason": "drill"}),
         "NotSupported",
@@ -40,12 +47,28 @@ AUTHORITY_ROWS: dict[str, Row] = {
         "remove it",
         condition="Accepted",
     ),
-    "schedule-of-authority-not-served": Row(
+    "schedule-of-authority-missing": Row(
         authority("scheduled", rotationScheduleRef={"name": "quarterly"}),
-        "NotSupported",
-        "spec.rotationScheduleRef",
-        "remove it",
+        "ScheduleNotFound",
+        f"spec.rotationScheduleRef: RotationSchedule {NAMESPACE}/quarterly does not exist",
+        "create it or name another",
+        mended=(schedule("quarterly", NAMESPACE),),
+    ),
+    "schedule-of-authority-invalid": Row(
+        authority("scheduled-nowhere", rotationScheduleRef={"name": "nowhere"}),
+        "ScheduleNotFound",
+        f"RotationSchedule {NAMESPACE}/nowhere is not valid: spec.windows[0]: there is no time zone Europe/Atlantis",
+        "mend it",
+        beside=(schedule("nowhere", NAMESPACE, windows=[{**NIGHTS, "timeZone": "Europe/Atlantis"}]),),
+        mended=(schedule("nowhere", NAMESPACE, windows=[NIGHTS]),),
+    ),
+    "inline-schedule-of-no-zone": Row(
+        authority("renewing", renewal={"windows": [{**NIGHTS, "timeZone": "Europe/Atlantis"}]}),
+        "InvalidSpec",
+        "spec.renewal.windows[0]: there is no time zone Europe/Atlantis",
+        "mend it",
         condition="Accepted",
+        mended=(authority("renewing", renewal={"windows": [NIGHTS]}),),
     ),
     "brought-missing": Row(
         brought("brought-missing"),

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.cluster.bad_input import GIVEN, PLACE, Row, chan, client, issued, login, named, secret, trusting
+from tests.cluster.bad_input import (
+    GIVEN,
+    NIGHTS,
+    PLACE,
+    Row,
+    chan,
+    client,
+    issued,
+    login,
+    named,
+    schedule,
+    secret,
+    trusting,
+)
 from tests.cluster.harness import authority
 
 _SERVER, _CLIENT = "spec.encryption.serverCertificate", "spec.authentication.clientCertificate"
@@ -150,13 +163,65 @@ CHANNEL_ROWS: dict[str, Row] = {
         beside=(secret("login-empty-given", username=b"", password=b""),),
         mended=(secret("login-empty-given", **GIVEN),),
     ),
-    "schedule-not-served": Row(
+    "schedule-missing": Row(
         chan("scheduled", rotationScheduleRef={"name": "quarterly"}),
-        "NotSupported",
-        "spec.rotationScheduleRef",
-        "remove it",
+        "ScheduleNotFound",
+        f"spec.rotationScheduleRef: RotationSchedule {PLACE}/quarterly does not exist",
+        "create it or name another",
+        mended=(schedule("quarterly"),),
+    ),
+    "schedule-not-named-any-more": Row(
+        chan("unscheduled", rotationScheduleRef={"name": "nobody-has-it"}),
+        "ScheduleNotFound",
+        f"spec.rotationScheduleRef: RotationSchedule {PLACE}/nobody-has-it does not exist",
+        "create it or name another",
+        mended=(chan("unscheduled"),),
+    ),
+    "schedule-whose-day-never-comes": Row(
+        chan("scheduled-never", rotationScheduleRef={"name": "never"}),
+        "ScheduleNotFound",
+        f"RotationSchedule {PLACE}/never is not valid: spec.renewal.schedule: the cron expression has a bad",
+        "mend it",
+        beside=(schedule("never", renewal={"schedule": {"cron": "0 3 30 2 *"}}),),
+        mended=(schedule("never", renewal={"schedule": {"cron": "0 3 28 2 *"}}),),
+    ),
+    "schedule-of-a-zone-that-is-none": Row(
+        schedule("atlantis", windows=[{**NIGHTS, "timeZone": "Europe/Atlantis"}]),
+        "InvalidSpec",
+        "spec.windows[0]: there is no time zone Europe/Atlantis",
+        "mend it",
         condition="Accepted",
-        mended=(chan("scheduled"),),
+        mended=(schedule("atlantis", windows=[NIGHTS]),),
+    ),
+    "schedule-whose-range-goes-backwards": Row(
+        schedule("backwards", windows=[{**NIGHTS, "cron": "0 5-2 * * *"}]),
+        "InvalidSpec",
+        "spec.windows[0]: the cron expression has a bad hour",
+        "mend it",
+        condition="Accepted",
+    ),
+    "schedule-that-never-renews": Row(
+        schedule("no-such-day", renewal={"schedule": {"cron": "0 3 31 4 *"}}),
+        "InvalidSpec",
+        "spec.renewal.schedule: the cron expression has a bad",
+        "mend it",
+        condition="Accepted",
+        mended=(schedule("no-such-day", renewal={"schedule": {"cron": "0 3 30 4 *"}}),),
+    ),
+    "schedule-renewing-by-the-clock-of-nowhere": Row(
+        schedule("nowhere", renewal={"schedule": {"cron": "0 3 1 * *", "timeZone": "Moon/Base"}}),
+        "InvalidSpec",
+        "spec.renewal.schedule: there is no time zone Moon/Base",
+        "mend it",
+        condition="Accepted",
+        mended=(schedule("nowhere", renewal={"schedule": {"cron": "0 3 1 * *"}}),),
+    ),
+    "schedule-whose-step-leads-nowhere": Row(
+        schedule("far-step", windows=[{**NIGHTS, "cron": "0 2 */31 2 *"}, {**NIGHTS, "cron": "0 2 31 6 *"}]),
+        "InvalidSpec",
+        "spec.windows[1]: the cron expression has a bad",
+        "mend it",
+        condition="Accepted",
     ),
     "service-missing": Row(
         chan("service-missing"),

@@ -64,6 +64,8 @@ class BulkClient:
 
 def collection(manifest: Mapping[str, Any]) -> str:
     """The path of the list that a resource of ours stands in."""
-    if manifest["kind"] == "CertificateAuthority":
-        return f"{GROUP}/certificateauthorities"
-    return f"{GROUP}/namespaces/{manifest['metadata']['namespace']}/communicationchannels"
+    whole = {"CertificateAuthority": "certificateauthorities", "HardeningPolicy": "hardeningpolicies"}
+    if manifest["kind"] in whole:
+        return f"{GROUP}/{whole[manifest['kind']]}"
+    plural = "rotationschedules" if manifest["kind"] == "RotationSchedule" else "communicationchannels"
+    return f"{GROUP}/namespaces/{manifest['metadata']['namespace']}/{plural}"

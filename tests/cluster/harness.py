@@ -32,7 +32,7 @@ def install(cluster: Cluster) -> None:
     cluster.apply(CRDS)
     for file in ("namespace.yaml", "rbac.yaml"):
         cluster.apply(BASE / file)
-    for name in ("certificateauthorities", "communicationchannels"):
+    for name in ("certificateauthorities", "communicationchannels", "hardeningpolicies", "rotationschedules"):
         cluster.kubectl("wait", "--for=condition=Established", f"crd/{name}.breakwater.dev", "--timeout=20s")
     wait_until(
         lambda: cluster.kubectl("get", "serviceaccount", "breakwater", "-n", NAMESPACE, "--ignore-not-found"),

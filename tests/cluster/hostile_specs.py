@@ -18,7 +18,7 @@ Spec = dict[str, Any]
 Specs = st.SearchStrategy[Spec]
 Node = Mapping[str, Any]
 
-CHANNELS, AUTHORITIES = "communicationchannels", "certificateauthorities"
+CHANNELS, AUTHORITIES, SCHEDULES = "communicationchannels", "certificateauthorities", "rotationschedules"
 CRDS = Path(__file__).parents[2] / "crds"
 RULES = "x-kubernetes-validations"
 ONE_OF = re.compile(r"^\[((?:has\(self\.\w+\)(?:, )?)+)\]\.exists_one\(given, given\)$")
@@ -58,7 +58,35 @@ TEXTS = (
 )
 
 
-INSTANTS = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1970-01-01T00:00:00+14:00", "2038-01-19T03:14:08.5Z")
+CRONS = (
+    "* * * * *",
+    "* * * 1 *",
+    "0 3 1 */3 *",
+    "59 23 29 2 *",
+    "0 0 30 2 *",
+    "0 0 */31 2 MON#5",
+    "0 0 * 2 MON#5",
+    "0 5-2 * * *",
+    "*/99 */99 L,LW */99 0L,7L",
+    "1,2,3,5,7,11,13,17,19,23,29,31,37,41,43,47,53,59 1,2,3,5,7,11,13,17,19,23 1,2,3,5,7,11 FEB,MAR MON#1,TUE#5,6L",
+)
+ZONES = (
+    "Europe/Berlin",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Pacific/Apia",
+    "Europe",
+    "posixrules",
+    "a/b/c",
+    "Z",
+)
+INSTANTS = (
+    "0001-01-01T00:00:00+14:00",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "1970-01-01T00:00:00+14:00",
+    "2038-01-19T03:14:08.5Z",
+)
 
 
 class Pools:
@@ -71,6 +99,9 @@ class Pools:
             "secretRef.name": secrets * 2 + NAMES,
             "bundleRef.name": config_maps * 8 + NAMES,
             "bundleRef.key": ("ca.crt", "ca.crt", "k" * 253, ".k", "-"),
+            "rotationScheduleRef.name": ("r3", "r6", "r9", "r12") * 3 + NAMES,
+            "timeZone": ("Etc/UTC",) * 6 + ZONES,
+            "cron": CRONS,
             "endpoint.host": HOSTS + OWN_SERVICES * 6,
             "commonName": ("app", "c" * 64, "a@b", "A b.c_d"),
         }
@@ -186,7 +217,7 @@ def _one_of(node: Node) -> list[str]:
 
 def channels(pools: Pools) -> Specs:
     """Specs of CommunicationChannels, most of them mended so that rules over several fields let them through."""
-    return st.builds(_mended_channel, values(schema_of(CHANNELS, "spec"), "spec", pools), st.integers(0, 15))
+    return st.builds(_mended_channel, values(schema_of(CHANNELS, "spec"), "spec", pools))
 
 
 def authorities(pools: Pools) -> Specs:
@@ -195,15 +226,18 @@ def authorities(pools: Pools) -> Specs:
     return st.builds(_mended_authority, drawn_spec, st.integers(0, 15))
 
 
+def schedules(pools: Pools) -> Specs:
+    """As `channels`, of RotationSchedules; there is nothing to mend."""
+    return values(schema_of(SCHEDULES, "spec"), "spec", pools)
+
+
 def statuses(plural: str, pools: Pools) -> Specs:
     """What somebody may have written into the status of a kind."""
     return values(schema_of(plural, "status"), "status", pools)
 
 
-def _mended_channel(spec: Spec, turn: int) -> Spec:
+def _mended_channel(spec: Spec) -> Spec:
     endpoint, encryption = spec["endpoint"], spec["encryption"]
-    if turn:
-        spec.pop("rotationScheduleRef", None)  # not served by this version, which would hide what lies behind it
     if spec["protocol"] in ("HTTPS", "Oracle", "TLS", "MySQL"):
         endpoint.pop("security", None)
     if spec["protocol"] == "TLS":
@@ -261,7 +295,7 @@ def _mended_authority(spec: Spec, turn: int) -> Spec:
         spec.pop("nameConstraints", None)
     if spec.get("rotation", {}).get("emergency"):
         spec["rotation"]["reason"] = "emergency"
-    # What this version does not serve would hide all that lies behind it, so it stays rare.
-    for member in ("renewal", "rotation", "rotationScheduleRef") if turn % 4 else ():
-        spec.pop(member, None)
+    spec.pop("renewal" if turn % 2 else "rotationScheduleRef", None)
+    if turn % 4:
+        spec.pop("rotation", None)  # not served by this version, which would hide all that lies behind it
     return spec

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.controlplane import BuildError, ensure_binaries
 from tests.controlplane.build import PROGRAMS
+from tests.controlplane.modules import module_files, staging_version
 from tests.controlplane.versions import PINS
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -21,7 +23,9 @@ def go_mod(path): return {{"Old": {{"Path": path}}, "New": {{"Path": "./staging/
 if words[:2] == ["env", "GOVERSION"]:
     print("go1.26.8")
 elif words[:2] == ["mod", "download"]:
-    print(json.dumps({{"GoMod": "go.mod"}}))
+    with (here / "asked").open("a") as asked:
+        asked.write(words[-1] + "\\n")
+    print(json.dumps({{"GoMod": "go.mod", "Zip": str(here / "module.zip")}}))
 elif words[:2] == ["mod", "edit"]:
     print(json.dumps({{"Replace": [go_mod("k8s.io/api"), {{"Old": {{"Path": "x"}}, "New": {{"Path": "y"}}}}]}}))
 elif words[0] == "list":
@@ -114,3 +118,13 @@ def test_assets_without_an_api_server_are_refused_by_name(go: Path, monkeypatch:
 def test_a_minor_version_without_pins_is_refused_with_what_to_add(go: Path) -> None:
     with pytest.raises(ValueError, match=r'1\.20\.1: versions\.toml pins .*1\.37; add a table \[minor\."1\.20"\]'):
         ensure_binaries("1.20.1")
+
+
+def test_files_of_a_module_are_fetched_once_and_read_from_the_folder_that_is_asked_for(go: Path) -> None:
+    with zipfile.ZipFile(go / "module.zip", "w") as archive:
+        for name in ("data/b/two.yaml", "data/a/one.yaml", "database/no.yaml", "go.mod"):
+            archive.writestr(f"k8s.io/sample@v0.37.2/{name}", name)
+    expected = [("a/one.yaml", b"data/a/one.yaml"), ("b/two.yaml", b"data/b/two.yaml")]
+    for _ in range(2):
+        assert list(module_files("k8s.io/sample", staging_version("1.37.2"), "data")) == expected
+    assert (go / "asked").read_text().split() == ["k8s.io/sample@v0.37.2"]

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from breakwater.certificates import kind as certificates
+from breakwater.certificates import rotation
 from breakwater.channels import kind as channels
 from breakwater.kernel.model import InvalidModelError
+from breakwater.zones import kind as zones
 from tests.controlplane import KubectlError
-from tests.kinds_bad_inputs import AUTHORITY, BAD_INPUTS, BASES, CHANNEL, BadInput, merged
+from tests.kinds_bad_inputs import AUTHORITY, BAD_INPUTS, BASES, CHANNEL, SCHEDULE, BadInput, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,12 +160,17 @@ def _channel(**change: Any) -> tuple[str, dict[str, Any]]:
     return CHANNEL, change
 
 
+def _schedule(**change: Any) -> tuple[str, dict[str, Any]]:
+    return SCHEDULE, change
+
+
 def _grant(**fields: Any) -> tuple[str, dict[str, Any]]:
     grant = {"name": "a", "namespaceSelector": {}, "usages": ["Server", "Client"], "commonNames": ["a"]}
     return _authority(usableFrom=[{**grant, **fields}])
 
 
 DNS, ADDRESS, DURATION, CRON = "aB0.-*_:\n", "0127af:.%", "0139hmsd.-", "0*/, L\t"
+MINUTE = "0159*"
 WORDS = "aZ0 ._-@=,'\"/\\\n\u00e4\u2028"
 BUILDERS: list[tuple[str, int, Callable[[str], tuple[str, dict[str, Any]]]]] = [
     (DNS, 8, lambda text: _channel(endpoint={"host": text})),
@@ -182,9 +189,16 @@ BUILDERS: list[tuple[str, int, Callable[[str], tuple[str, dict[str, Any]]]]] = [
     (WORDS, 4, lambda text: _grant(namespaceSelector={"matchLabels": {text: "a"}})),
     (WORDS, 4, lambda text: _grant(namespaceSelector={"matchLabels": {"a": text}})),
     (WORDS, 6, lambda text: _authority(rotation={"reason": text})),
-    (CRON, 12, lambda text: _authority(renewal={"schedule": {"cron": text}})),
+    (CRON, 12, lambda text: _schedule(renewal={"schedule": {"cron": text}})),
+    (MINUTE, 2, lambda text: _schedule(renewal={"schedule": {"cron": f"{text} * * * *"}})),
+    (MINUTE, 2, lambda text: _schedule(renewal={"schedule": {"cron": f"0 0 {text} * *"}})),
+    (CRON, 12, lambda text: _authority(renewal={"renewal": {"schedule": {"cron": text}}})),
+    (DURATION, 5, lambda text: _schedule(windows=[{"cron": "0 2 * * 6", "duration": f"1h{text}"}])),
+    (MINUTE, 3, lambda text: _schedule(renewal={"before": f"{text}h"})),
+    (MINUTE, 3, lambda text: _schedule(overlap=f"{text}h")),
+    (MINUTE, 3, lambda text: _schedule(restarts={"minReady": f"{text}s"})),
 ]
-MODELS = {kind.resource.kind: kind.spec for kind in (channels.KIND, certificates.KIND)}
+MODELS = {kind.resource.kind: kind.spec for kind in (channels.KIND, certificates.KIND, rotation.KIND, zones.KIND)}
 
 
 def _generated(source: random.Random, number: int) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from tests.cluster.harness import CRDS, OperatorProcess, all_ready, authority, c
 from tests.cluster.ledger import OURS, events_of, gone, keys, namespace, versions, writes, writes_but_status
 from tests.controlplane import ControlPlane, wait_until
 
-KINDS = ("certificateauthorities.breakwater.dev", "communicationchannels.breakwater.dev")
+KINDS = (
+    "certificateauthorities.breakwater.dev",
+    "communicationchannels.breakwater.dev",
+    "rotationschedules.breakwater.dev",
+)
 PLACE = "redefined"
 
 

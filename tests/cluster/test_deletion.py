@@ -12,7 +12,9 @@ from tests.cluster.harness import BASE, CRDS, NAMESPACE, OperatorProcess, all_re
 from tests.cluster.ledger import OURS, complaints, gone, keys, namespace, released, secrets, writes
 from tests.controlplane import ControlPlane, wait_until
 
-GROUP_KINDS = "certificateauthorities.breakwater.dev,communicationchannels.breakwater.dev"
+GROUP_KINDS = ",".join(
+    f"{plural}.breakwater.dev" for plural in ("certificateauthorities", "communicationchannels", "rotationschedules")
+)
 BUNDLES = "clustertrustbundles.certificates.k8s.io"
 
 

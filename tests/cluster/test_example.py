@@ -113,11 +113,13 @@ def _trust_bundles(client: SecondClient) -> dict[str, Mapping[str, Any]]:
 
 def test_exactly_the_declared_secrets_are_made(seen: Seen) -> None:
     assert set(seen.secrets) == {("bpm", name) for name in (*SERVERS, *LOGINS, *BINDINGS)} | {
-        (NAMESPACE, "authority-platform")
+        (NAMESPACE, "authority-platform"),
+        (NAMESPACE, "restart-marks"),
     }
     types = {name: item["type"] for (_, name), item in seen.secrets.items()}
     expected = dict.fromkeys((*SERVERS, "authority-platform"), "kubernetes.io/tls")
     expected |= dict.fromkeys(LOGINS, "kubernetes.io/basic-auth")
+    expected |= {"restart-marks": "Opaque"}
     assert types == expected | {name: f"servicebinding.io/{binding.type}" for name, binding in BINDINGS.items()}
 
 

@@ -26,16 +26,17 @@ from tests.cluster.harness import (
     install,
     is_ready,
 )
-from tests.cluster.hostile_specs import AUTHORITIES, CHANNELS, LONG_LABEL, Pools, Spec, drawn, statuses
+from tests.cluster.hostile_specs import AUTHORITIES, CHANNELS, LONG_LABEL, SCHEDULES, Pools, Spec, drawn, statuses
 from tests.cluster.hostile_specs import authorities as hostile_authorities
 from tests.cluster.hostile_specs import channels as hostile_channels
+from tests.cluster.hostile_specs import schedules as hostile_schedules
 from tests.cluster.ledger import namespace
 from tests.controlplane import ControlPlane, wait_until
 
 pytestmark = pytest.mark.alone
 
 LEAST = 500
-MANY_CHANNELS, MANY_AUTHORITIES, MANY_STATUSES = 500, 150, 60
+MANY_CHANNELS, MANY_AUTHORITIES, MANY_SCHEDULES, MANY_STATUSES = 500, 150, 60, 60
 GOOD = 6
 SEED = 8
 PLACES = ("hostile", LONG_LABEL)
@@ -107,7 +108,7 @@ def _resources(kind: str, specs: list[Spec], prefix: str) -> list[dict[str, Any]
     made = []
     for number, (name, spec) in enumerate(zip(_names(prefix), specs, strict=False)):
         metadata: dict[str, Any] = {"name": name, "annotations": {"a": "\u202e\u0000\U0001f512"[: number % 4]}}
-        if kind == "CommunicationChannel":
+        if kind != "CertificateAuthority":
             metadata["namespace"] = PLACES[number % 2]
         made.append({"apiVersion": "breakwater.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
     return made
@@ -130,7 +131,8 @@ class Scene:
 
     def resources(self) -> dict[str, dict[str, Any]]:
         """All resources of ours by uid."""
-        found = [*self.client.items(f"{GROUP}/{CHANNELS}"), *self.client.items(f"{GROUP}/{AUTHORITIES}")]
+        kinds = (CHANNELS, AUTHORITIES, SCHEDULES)
+        found = [item for plural in kinds for item in self.client.items(f"{GROUP}/{plural}")]
         return {item["metadata"]["uid"]: item for item in found}
 
     def unplanned(self, stored: list[Answer]) -> list[str]:
@@ -185,7 +187,12 @@ def stored(scene: Scene) -> list[Answer]:
     """Hostile resources, those that the API server took."""
     channels = drawn(hostile_channels(POOLS), MANY_CHANNELS)
     authorities = drawn(hostile_authorities(POOLS), MANY_AUTHORITIES)
-    manifests = _resources("CertificateAuthority", authorities, "a") + _resources("CommunicationChannel", channels, "c")
+    schedules = drawn(hostile_schedules(POOLS), MANY_SCHEDULES)
+    manifests = [
+        *_resources("CertificateAuthority", authorities, "a"),
+        *_resources("RotationSchedule", schedules, "r"),
+        *_resources("CommunicationChannel", channels, "c"),
+    ]
     answers = scene.client.create(manifests)
     assert {answer.code for answer in answers} == {201, 422}, "stored, or refused for what they say"
     return [answer for answer in answers if answer.code == 201]
@@ -200,7 +207,11 @@ def test_hostile_specs_are_planned_and_harm_nobody(scene: Scene, stored: list[An
 def test_a_hostile_status_is_replaced_and_harms_nobody(scene: Scene, stored: list[Answer]) -> None:
     made = [
         (answer.body, status)
-        for kind, plural in (("CommunicationChannel", CHANNELS), ("CertificateAuthority", AUTHORITIES))
+        for kind, plural in (
+            ("CommunicationChannel", CHANNELS),
+            ("CertificateAuthority", AUTHORITIES),
+            ("RotationSchedule", SCHEDULES),
+        )
         for answer, status in zip(
             (answer for answer in stored if answer.body["kind"] == kind),
             drawn(statuses(plural, POOLS), MANY_STATUSES),

@@ -7,7 +7,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +15,17 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.harness import EXAMPLE, OperatorProcess, all_ready, authority, channel, conditions, install
+from tests.cluster.harness import EXAMPLE, OperatorProcess, all_ready, authority, channel, conditions
 from tests.cluster.ledger import complaints, keys, namespace, secrets, still, versions, writes
+from tests.cluster.rolling import (
+    QUICK,
+    RESTARTED_AT,
+    annotations_of,
+    await_current,
+    consumer,
+    running_pods,
+    schedule,
+)
 from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.processes import free_ports
 from tests.demo.web import TlsServer, load
@@ -33,15 +42,18 @@ FEWEST_MEASUREMENTS = 8
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """The example suite, and beside it a web server that is really there; everything ready, and the server proven."""
+    """The example suite, a web server that is really there and is proven, and a workload with a restart behind it."""
     port = free_ports(1)[0]
-    with ControlPlane() as own:
-        install(own)
+    with running_pods() as own:
         namespace(own, PLACE)
         with running(own):
             own.apply(EXAMPLE)
             own.apply([*others(), *declarations(port)])
-            wait_until(all_ready(own), 60, "everything ready")
+            wait_until(everything_ready(own), 60, "everything ready")
+            await_current(own, PLACE, "db")
+            own.apply(database(keys={"APP_PASSWORD": "password"}))
+            wait_until(lambda: RESTARTED_AT in annotations_of(app(own)), 60, "the restart")
+            await_current(own, PLACE, "db")
             with web_server(own, port, tmp_path_factory.mktemp("web")):
                 wait_until(lambda: web(own)["Proven"]["status"] == "True", 60, "the web channel being proven")
                 still(own, 3)
@@ -57,29 +69,16 @@ def running(cluster: ControlPlane) -> OperatorProcess:
 def others() -> list[dict[str, Any]]:
     """The Service that leads to this machine, and a workload that uses a binding."""
     service = {"type": "ExternalName", "externalName": "localhost"}
-    container = {"name": "app", "image": "app", "envFrom": [{"secretRef": {"name": "db-binding"}}]}
-    labels = {"app": "app"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    deployment = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     return [
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": PLACE}, "spec": service},
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "app", "namespace": PLACE},
-            "spec": deployment,
-        },
+        consumer(PLACE, "app", "db-binding"),
     ]
 
 
 def declarations(port: int) -> list[dict[str, Any]]:
-    """A channel that is measured all the time, and one with all that can be made."""
-    reference = {"name": "quiet"}
-    authentication = {
-        "password": {"generate": {"username": "app"}},
-        "clientCertificate": {"authorityRef": reference, "commonName": "app"},
-    }
+    """A channel that is measured all the time, one with all that can be made, and the schedule that they follow."""
     return [
+        schedule(**QUICK),
         authority("quiet", trust={"namespaceSelector": {}}),
         channel(
             PLACE,
@@ -88,8 +87,22 @@ def declarations(port: int) -> list[dict[str, Any]]:
             endpoint={"host": HOST, "port": port},
             probe={"interval": "5s", "negativeInterval": "1m"},
         ),
-        channel(PLACE, "db", "quiet", authentication=authentication, consumers=[{"name": "app"}]),
+        database(),
     ]
+
+
+def database(**output: Any) -> dict[str, Any]:
+    """The channel with a consumer."""
+    authentication = {
+        "password": {"generate": {"username": "app"}},
+        "clientCertificate": {"authorityRef": {"name": "quiet"}, "commonName": "app"},
+    }
+    return channel(PLACE, "db", "quiet", authentication=authentication, consumers=[{"name": "app"}], output=output)
+
+
+def everything_ready(cluster: ControlPlane) -> Callable[[], bool]:
+    """Whether authorities, channels and schedules are."""
+    return all_ready(cluster, "bwca,chan,rotation", "-A")
 
 
 @contextmanager
@@ -127,7 +140,7 @@ def watch_quietly(cluster: ControlPlane, operator: OperatorProcess, mark: int) -
 
 def wipe(cluster: ControlPlane) -> None:
     """Every status of ours, as a restore from a backup of manifests does."""
-    for kind in ("bwca", "chan"):
+    for kind in ("bwca", "chan", "rotation"):
         for item in cluster.get(kind, "-A")["items"]:
             place = ("-n", item["metadata"]["namespace"]) if "namespace" in item["metadata"] else ()
             name = item["metadata"]["name"]
@@ -136,14 +149,21 @@ def wipe(cluster: ControlPlane) -> None:
             )
 
 
+def app(cluster: ControlPlane) -> Mapping[str, Any]:
+    """The workload that was restarted once."""
+    return cluster.get("deployment", "app", "-n", PLACE)
+
+
 def template_of(cluster: ControlPlane) -> Any:
     """What a restart would change."""
-    deployment = cluster.get("deployment", "app", "-n", PLACE)
+    deployment = app(cluster)
+    assert RESTARTED_AT in annotations_of(deployment)
     return deployment["metadata"]["generation"], deployment["spec"]["template"]
 
 
 def assert_only_status_is_written(cluster: ControlPlane, mark: int, kept: tuple[Any, ...]) -> None:
-    wait_until(all_ready(cluster), 60, "everything ready again")
+    wait_until(everything_ready(cluster), 60, "everything ready again")
+    await_current(cluster, PLACE, "db")
     wait_until(lambda: web(cluster)["Proven"]["status"] == "True", 60, "the web channel being proven again")
     still(cluster, 5)
     lines = writes(cluster, mark)

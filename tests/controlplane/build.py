@@ -197,14 +197,14 @@ class _Build:
 
     def _staging_replacements(self, environment: dict[str, str]) -> str:
         """Return a line for each module that k8s.io/kubernetes itself takes from its staging folder."""
-        described = _go_json(["mod", "download", "-json", f"k8s.io/kubernetes@v{self.version}"], environment)
-        edit = _go_json(["mod", "edit", "-json", described["GoMod"]], environment)
+        described = go_json(["mod", "download", "-json", f"k8s.io/kubernetes@v{self.version}"], environment)
+        edit = go_json(["mod", "edit", "-json", described["GoMod"]], environment)
         staged = [item["Old"]["Path"] for item in edit["Replace"] if item["New"]["Path"].startswith("./staging/")]
         published = f"v0.{self.version.split('.', 1)[1]}"
         return "\n".join(f"\t{path} => {path} {published}" for path in staged)
 
     def _copy_stages(self, module: Path, environment: dict[str, str]) -> None:
-        listed = _go_json(["list", "-m", "-json", "sigs.k8s.io/kwok"], environment, cwd=module)
+        listed = go_json(["list", "-m", "-json", "sigs.k8s.io/kwok"], environment, cwd=module)
         shutil.rmtree(self.folder / STAGES, ignore_errors=True)
         for stage in sorted((Path(listed["Dir"]) / "kustomize" / "stage").glob("*/*/*.yaml")):
             if stage.name == "kustomization.yaml":
@@ -250,7 +250,12 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _go_json(arguments: list[str], environment: dict[str, str], cwd: Path | None = None) -> Any:
+def go_json(arguments: list[str], environment: dict[str, str], cwd: Path | None = None) -> Any:
+    """Return what a `go` command prints as JSON.
+
+    Raises:
+        BuildError: it failed; the message is what it said.
+    """
     answer = subprocess.run(
         ["go", *arguments], cwd=cwd or "/", env=environment, capture_output=True, text=True, check=False
     )

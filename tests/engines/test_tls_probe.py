@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from breakwater.channels.probes.address import AddressContext
-from breakwater.channels.probes.ciphers import OPENSSL_NAMES
-from breakwater.channels.probes.measure import measure
-from breakwater.channels.probes.reasons import MeasurementResult, Reason
-from breakwater.channels.probes.request import Addresses, NegativeKind, NegativeProbe, TlsProbe, TlsVersion
 from breakwater.kernel.measurement import Result
+from breakwater.probes.address import AddressContext
+from breakwater.probes.ciphers import OPENSSL_NAMES
+from breakwater.probes.measure import measure
+from breakwater.probes.reasons import MeasurementResult, Reason
+from breakwater.probes.request import Addresses, NegativeKind, NegativeProbe, TlsProbe, TlsVersion
 from tests.unit.probes.authority import Authority, Credential
 
 NAME = "web.bpm.svc"

@@ -120,6 +120,39 @@ OUTPUTS = (
         "between 0 and 32 items",
     ),
     BadInput(
+        "consumer-without-name", CHANNEL, {"consumers": [{}]}, "spec.consumers[0].name", "Required", "is required"
+    ),
+    BadInput(
+        "consumer-reload-unknown",
+        CHANNEL,
+        {"consumers": [{"name": "engine", "reload": "Signal"}]},
+        "spec.consumers[0].reload",
+        '"Automatic"',
+        "'Automatic'",
+    ),
+    BadInput(
+        "consumer-name-malformed",
+        CHANNEL,
+        {"consumers": [{"name": "Engine_1"}]},
+        "spec.consumers[0].name",
+        "must be",
+    ),
+    BadInput(
+        "channel-schedule-malformed",
+        CHANNEL,
+        {"rotationScheduleRef": {"name": "Quarterly!"}},
+        "spec.rotationScheduleRef.name",
+        "must be",
+    ),
+    BadInput(
+        "channel-schedule-without-name",
+        CHANNEL,
+        {"rotationScheduleRef": {}},
+        "spec.rotationScheduleRef.name",
+        "Required",
+        "is required",
+    ),
+    BadInput(
         "output-key-for-nothing",
         CHANNEL,
         {"output": {"keys": {"JDBC_URL": "jdbc"}}},

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 AUTHORITY = "CertificateAuthority"
 CHANNEL = "CommunicationChannel"
+POLICY = "HardeningPolicy"
+SCHEDULE = "RotationSchedule"
+ZONE = "SecurityZone"
 
 ISSUED = {"secretName": "db-tls", "authorityRef": {"name": "platform"}, "dnsNames": ["db.bpm.svc"]}
 BASES: dict[str, dict[str, Any]] = {
@@ -17,6 +20,9 @@ BASES: dict[str, dict[str, Any]] = {
         "endpoint": {"host": "db.bpm.svc"},
         "encryption": {"trust": {"authorityRef": {"name": "platform"}}},
     },
+    POLICY: {"namespaceSelector": {}, "profile": {"level": "Restricted"}},
+    SCHEDULE: {},
+    ZONE: {"ingressSelector": {}},
 }
 GRANT = {"name": "bpm", "namespaceSelector": {}, "usages": ["Server"]}
 
@@ -45,7 +51,7 @@ class BadInput(NamedTuple):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        metadata = {"name": self.id} | ({"namespace": "default"} if self.kind == CHANNEL else {})
+        metadata = {"name": self.id} | ({} if self.kind in (AUTHORITY, POLICY) else {"namespace": "default"})
         return {"apiVersion": "breakwater.dev/v1alpha1", "kind": self.kind, "metadata": metadata, "spec": self.spec}
 
 

@@ -28,6 +28,7 @@ from breakwater.kernel.plan import (
 )
 from breakwater.kernel.reading import ABSENT, NOT_FETCHED, Entry, Manifest, Present, Reading, Unknown
 from breakwater.kernel.references import SECRET, Ref, Resource, Subject
+from breakwater.kernel.restrain import SETTLED as SETTLED_FACT
 from breakwater.kernel.sealed import Sealed
 from breakwater.kernel.settings import Settings
 from breakwater.kernel.world import Index, World
@@ -47,7 +48,7 @@ class MemoryWorld:
         self._objects: dict[Ref, dict[str, Any]] = {}
         self._owners: dict[Ref, dict[Path, str]] = {}
         self._unknown: dict[Ref | Resource, Unknown] = {}
-        self._facts: dict[Hashable, Reading[Any]] = {}
+        self._facts: dict[Hashable, Reading[Any]] = {SETTLED_FACT: Present(value=True)}
         self._failures: dict[Subject, dict[str, Failure]] = {}
         self._unread: set[Ref] = set()
         self._contests: dict[Ref, Contest] = {}
@@ -189,7 +190,7 @@ class MemoryWorld:
 
     def indexed(self, index: Index, key: Hashable) -> Reading[Mapping[Ref, Any]]:
         gaps = [self._unknown[resource] for resource in index.resources if resource in self._unknown]
-        gap = next((gap for gap in gaps if gap.reason != "NotServed"), None)
+        gap = next((gap for gap in gaps if gap.reason not in index.overlooks), None)
         if gap is not None:
             return gap
         facts = {ref: index.facts(self._objects[ref]) for resource in index.resources for ref in self.refs(resource)}

@@ -129,14 +129,7 @@ def unsupported(spec: CertificateAuthoritySpec) -> str:
     for member, given in (("csr", spec.source.csr), ("certManager", spec.source.cert_manager)):
         if given is not None:
             return f"spec.source.{member} is not served by this version; use spec.source.selfManaged or secretRef"
-    for name, value in (
-        ("rotationScheduleRef", spec.rotation_schedule_ref),
-        ("renewal", spec.renewal),
-        ("rotation", spec.rotation),
-    ):
-        if value is not None:
-            return f"spec.{name} is not served by this version; remove it"
-    return ""
+    return "spec.rotation is not served by this version; remove it" if spec.rotation is not None else ""
 
 
 def find(world: World, name: str) -> Authority | Unusable:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
+from breakwater.certificates.rotation import RotationScheduleSpec
 from breakwater.kernel.fields import (
     Between,
     DnsName,
@@ -193,38 +194,6 @@ class TrustDistribution(Model):
     """Whether a ClusterTrustBundle is kept too, where the API server serves that kind."""
 
 
-class CronSchedule(Model):
-    """Moments by the calendar."""
-
-    cron: Annotated[
-        str,
-        Format(
-            r"^[0-9A-Za-z*,/?-]+( [0-9A-Za-z*,/?-]+){4}$",
-            128,
-            "must have five fields (minute, hour, day of month, month, day of week), such as 0 3 1 */3 *",
-        ),
-    ]
-    """Minute, hour, day of month, month, day of week."""
-    time_zone: Annotated[
-        str,
-        Format(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$", 64, "must be an IANA zone such as Europe/Berlin"),
-    ] = "Etc/UTC"
-    """IANA time zone of the schedule."""
-
-
-class Renewal(Model):
-    """When certificates are renewed."""
-
-    rules = (exactly_one("percentage", "before", "schedule"),)
-
-    percentage: Annotated[int, Strict(), Field(ge=10, le=95)] | None = None
-    """After this part of the lifetime has passed."""
-    before: Annotated[timedelta, Between(_SHORTEST, "87600h")] | None = None
-    """So long before the end."""
-    schedule: CronSchedule | None = None
-    """By the calendar; earlier where a certificate would expire before."""
-
-
 class RotationRequest(Model):
     """A rotation of the authority's own key, out of turn."""
 
@@ -278,6 +247,13 @@ class CertificateAuthoritySpec(Model):
             field=".source",
             reason="FieldValueForbidden",
         ),
+        Rule(
+            cel="!has(self.renewal) || !has(self.rotationScheduleRef)",
+            message="is written inline as well: keep renewal or rotationScheduleRef, not both",
+            holds=lambda self: self.renewal is None or self.rotation_schedule_ref is None,
+            field=".rotationScheduleRef",
+            reason="FieldValueForbidden",
+        ),
     )
 
     mode: Mode = Mode.ENFORCE
@@ -298,10 +274,10 @@ class CertificateAuthoritySpec(Model):
     """Names that the authority may ever vouch for. A change takes effect with the next root."""
     trust: TrustDistribution | None = None
     """Where its certificates go."""
-    renewal: Renewal | None = None
-    """When its certificates are renewed; absent: at two thirds of their life. Not served by this version."""
+    renewal: RotationScheduleSpec | None = None
+    """When certificates that it issued are renewed, as in a RotationSchedule; for channels that name no schedule."""
     rotation_schedule_ref: LocalRef | None = None
-    """A RotationSchedule in the operator's namespace. Not served by this version."""
+    """The same by reference: a RotationSchedule in the operator's namespace."""
     rotation: RotationRequest | None = None
     """Asks for a rotation of the authority's own key. Not served by this version."""
 

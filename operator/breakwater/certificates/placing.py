@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from breakwater.certificates import trust
@@ -36,7 +36,7 @@ class Placing:
     ready: Condition
     placed: Condition | None = None
     accepted: Condition | None = None
-    mentions: frozenset[Subject] = frozenset()
+    mentions: Mapping[Subject, None] = field(default_factory=dict)
     status: Mapping[str, Any] | None = None
 
 
@@ -45,7 +45,7 @@ def placing(name: str, spec: CertificateAuthoritySpec, signer: Signer | None, wo
     if spec.trust is None or signer is None:
         return Placing(true("Trusted", "NothingSelected"))
     places, gap = _places(name, spec, world)
-    mentions = frozenset(trust.subject_of(name, place) for place in places)
+    mentions = dict.fromkeys(trust.subject_of(name, place) for place in places)
     lying = world.indexed(trust.PLACED, name)
     gap = gap or (lying if isinstance(lying, Unknown) else None)
     if gap is not None:
@@ -56,7 +56,7 @@ def placing(name: str, spec: CertificateAuthoritySpec, signer: Signer | None, wo
     failing = _failing(behind, world)
     status: dict[str, Any] = {
         "configMap": trust.target_of(trust.subject_of(name, "any")).name,
-        "namespaces": sum(1 for mention in mentions.difference(behind) if mention.namespace),
+        "namespaces": sum(1 for mention in mentions.keys() - behind if mention.namespace),
         "failing": [
             {"namespace": subject.namespace, "reason": failure.reason, "message": failure.message}
             for subject, failure in failing.items()

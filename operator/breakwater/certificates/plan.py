@@ -20,6 +20,7 @@ from breakwater.certificates.authority import (
     root_secret,
     unsupported,
 )
+from breakwater.certificates.following import UNTIL_THEN, missing_schedule
 from breakwater.certificates.keypair import KEY_PAIR, LEAVES, TLS_SECRET, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
 from breakwater.certificates.placing import Placing, placing
@@ -260,7 +261,8 @@ def _finish(
         mode=spec.mode,
         suspended=spec.suspend,
     )
-    ready = held_back(wanted, world, "") or _ready(root, placed)
+    missing = missing_schedule(world, world.settings.namespace, spec.rotation_schedule_ref)
+    ready = held_back(wanted, world, "") or _ready(root, placed, missing)
     conditions = [root.accepted or placed.accepted or true("Accepted", "Accepted"), ready]
     conditions += [placed.placed] if placed.placed else []
     if root.stalled:
@@ -271,9 +273,11 @@ def _finish(
     return replace(wanted, status=_status(declared, conditions, status, now))
 
 
-def _ready(root: _Root, placed: Placing) -> Condition:
+def _ready(root: _Root, placed: Placing, missing: str) -> Condition:
     if not root.condition.holds:
         return root.condition
+    if missing:
+        return false("Ready", "ScheduleNotFound", f"spec.rotationScheduleRef: {missing}; {UNTIL_THEN}")
     return all_of("Ready", (placed.ready,), "Ready", "root and trust are in place")
 
 

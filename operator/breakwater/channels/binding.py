@@ -13,7 +13,16 @@ from breakwater.certificates.authority import Unusable
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView, secret_data
 from breakwater.certificates.permits import client_refusal
 from breakwater.channels.kind import BindingEntry, ClientCertificate, Output
-from breakwater.channels.leaf import Renewal, Wanted, certificate_status, in_time, keys_so_far, next_due, renewal_of
+from breakwater.channels.leaf import (
+    Renewal,
+    Wanted,
+    certificate_status,
+    in_time,
+    keys_so_far,
+    next_due,
+    renewal_of,
+    wanted_by,
+)
 from breakwater.channels.login import GENERATED, Login
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.protocols import Protocol, Security
@@ -195,7 +204,7 @@ def _with_certificate(asked: Asked, target: Target, entries: Entries, certificat
         lifetime=authority.spec.leaf_lifetime.default,
         common_name=certificate.common_name,
     )
-    wanted = Wanted(request, authority)
+    wanted = wanted_by(asked, request, authority)
     pair = target.held.entry.project(KEY_PAIR) if target.held else None
     renewal = (
         renewal_of(pair, wanted, asked.now) if pair else Renewal("BindingMissing", "no certificate stands there yet")

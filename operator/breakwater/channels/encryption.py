@@ -4,10 +4,10 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from breakwater.certificates.kind import AuthorityRef
-from breakwater.channels.probes.request import TlsVersion
 from breakwater.kernel.fields import DnsPattern, LocalRef, ObjectName, SecretKey
 from breakwater.kernel.model import Model
 from breakwater.kernel.rules import Items, Rule, exactly_one
+from breakwater.probes.request import TlsVersion
 
 
 class CipherProfile(StrEnum):

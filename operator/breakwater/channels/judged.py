@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from breakwater.channels.probes.request import digest_of
 from breakwater.pki import CertificateFacts, PkiError, Usage, parse_bundle, parse_chain, verify
+from breakwater.probes.request import digest_of
 
 MOST_KEPT = 4096
 _EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

@@ -297,7 +297,8 @@ class CommunicationChannelSpec(Model):
     output: Output = Output()
     """The binding Secret."""
     rotation_schedule_ref: LocalRef | None = None
-    """A RotationSchedule of this namespace; absent: renewal at two thirds. Not served by this version."""
+    """A RotationSchedule of this namespace; absent: that of the authority, or the one named `default` in the operator's
+    namespace. While one that is named cannot be read, restarts wait."""
     probe: Probe = Probe()
     """How often it is proven."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from breakwater.certificates.authority import Authority
+from breakwater.certificates.due import Due, renewal_due
+from breakwater.certificates.following import Followed, followed
 from breakwater.certificates.keypair import KeyPairView
-from breakwater.channels.part import Part
+from breakwater.channels.part import Asked, Part
 from breakwater.kernel.condition import false
 from breakwater.kernel.time import earliest, to_rfc3339
 from breakwater.pki import (
@@ -18,7 +20,6 @@ from breakwater.pki import (
     LeafRequest,
     Usage,
     Validity,
-    renew_at,
     with_intermediates,
 )
 
@@ -32,6 +33,10 @@ class Wanted:
 
     request: LeafRequest
     authority: Authority
+    followed: Followed
+    """The schedule by which it is renewed."""
+    place: str
+    """Tells it from other certificates of that schedule, over all its renewals."""
 
     def recipe(self) -> IssueCertificate:
         """How to issue it."""
@@ -55,6 +60,13 @@ class Renewal:
     reason: str
     message: str
     damage: bool = False
+
+
+def wanted_by(asked: Asked, request: LeafRequest, authority: Authority) -> Wanted:
+    """What a channel wants, with the schedule that applies to it."""
+    schedule = followed(asked.world, asked.namespace, asked.spec.rotation_schedule_ref, authority.spec)
+    uses = ",".join(sorted(request.usages))
+    return Wanted(request, authority, schedule, f"{asked.declared.uid}/{uses}")
 
 
 Check = Callable[[KeyPairView, CertificateFacts, Wanted, datetime], Renewal | None]
@@ -92,17 +104,31 @@ def usage_differs(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, __: d
     return None if facts.extended_key_usages == needed else Renewal("UsageChanged", "its usages are not those needed")
 
 
-def renewal_due(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, now: datetime) -> Renewal | None:
-    """Two thirds of its life have passed, and a new one would live longer."""
-    at = due_at(facts, wanted)
-    if at is None or now < at:
+def begins_later(_: KeyPairView, facts: CertificateFacts, __: Wanted, now: datetime) -> Renewal | None:
+    """The clock has been set back since it was issued; until it begins nobody would accept it."""
+    if facts.not_before <= now:
+        return None
+    return Renewal("NotYetValid", f"it begins at {to_rfc3339(facts.not_before)} only; the clock was set back")
+
+
+def schedule_says_so(_: KeyPairView, facts: CertificateFacts, wanted: Wanted, now: datetime) -> Renewal | None:
+    """Its time has come, and a new one would live longer."""
+    due = due_of(facts, wanted)
+    if due is None or now < due.at:
         return None
     if now > facts.not_after:
         return Renewal("CertificateExpired", f"it ended at {to_rfc3339(facts.not_after)}")
     return Renewal("RenewalDue", f"it ends at {to_rfc3339(facts.not_after)}")
 
 
-CHECKS: tuple[Check, ...] = (key_pair_broken, signed_by_another, names_differ, usage_differs, renewal_due)
+CHECKS: tuple[Check, ...] = (
+    key_pair_broken,
+    signed_by_another,
+    names_differ,
+    usage_differs,
+    begins_later,
+    schedule_says_so,
+)
 
 
 def renewal_of(pair: KeyPairView, wanted: Wanted, now: datetime) -> Renewal | None:
@@ -116,11 +142,22 @@ def renewal_of(pair: KeyPairView, wanted: Wanted, now: datetime) -> Renewal | No
     return None
 
 
-def due_at(facts: CertificateFacts, wanted: Wanted) -> datetime | None:
-    """When it will be renewed; None where it ends with its authority, since no new one could live longer."""
-    if facts.not_after >= wanted.authority.signer.validity.not_after:
+def due_of(facts: CertificateFacts, wanted: Wanted) -> Due | None:
+    """When it will be renewed.
+
+    None where it ends with its authority, since no new one could live longer; and while nobody can tell what its
+    schedule says.
+    """
+    schedule = wanted.followed.spec
+    if schedule is None or facts.not_after >= wanted.authority.signer.validity.not_after:
         return None
-    return renew_at(facts.not_before, facts.not_after)
+    return renewal_due(facts.not_before, facts.not_after, schedule, wanted.place)
+
+
+def due_at(facts: CertificateFacts, wanted: Wanted) -> datetime | None:
+    """The moment of it."""
+    due = due_of(facts, wanted)
+    return due.at if due else None
 
 
 def next_due(facts: CertificateFacts | None, wanted: Wanted, now: datetime) -> datetime | None:
@@ -153,8 +190,10 @@ def certificate_status(use: Usage, pair: KeyPairView, secret: str, wanted: Wante
         "secretName": secret,
     }
     if wanted is not None:
-        at = due_at(facts, wanted)
-        entry |= {"renewAt": to_rfc3339(at)} if at else {}
+        due, schedule = due_of(facts, wanted), wanted.followed.named
+        entry |= {"renewAt": to_rfc3339(due.at)} if due else {}
+        entry |= {"schedule": schedule} if schedule else {}
+        entry |= {"outsideWindows": True, "note": due.missed} if due and due.missed else {}
         entry |= {"authority": wanted.authority.name, "generation": max(1, pair.generation)}
     return entry
 

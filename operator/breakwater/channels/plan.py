@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from breakwater.certificates.following import UNTIL_THEN, missing_schedule
 from breakwater.channels.binding import binding_claim, binding_name, binding_part
 from breakwater.channels.consumers import consumers_of
 from breakwater.channels.kind import CommunicationChannelSpec
@@ -25,7 +26,6 @@ from breakwater.kernel.references import COMMUNICATION_CHANNEL, Ref, Subject
 from breakwater.kernel.restrain import held_back
 from breakwater.kernel.time import earliest
 from breakwater.kernel.world import World
-from breakwater.workloads.workload import subject_of
 
 DECLARED = declared_by(CommunicationChannelSpec)
 
@@ -41,9 +41,6 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
     spec = declared.value.spec
     if spec is None:
         return _refuse(declared.value, false("Accepted", "InvalidSpec", declared.value.fault), now)
-    if spec.rotation_schedule_ref is not None:
-        message = "spec.rotationScheduleRef is not served by this version, which renews at two thirds; remove it"
-        return _refuse(declared.value, false("Accepted", "NotSupported", message), now)
     return _plan(Asked(subject, declared.value, spec, world, now, declared.value.status))
 
 
@@ -56,23 +53,32 @@ def _plan(asked: Asked) -> Plan:
     held = binding_claim(asked)
     login = login_part(asked, held)
     binding = binding_part(asked, held, login, trust)
-    parts = [part for part in (trust, server, login, binding) if part is not None]
+    parts = [part for part in (trust, server, login, binding, _schedule(asked)) if part is not None]
     evidence = proof(asked, trust, server, binding)
     accepted = next((part.accepted for part in parts if part.accepted), None) or true("Accepted", "Accepted")
     actions = [action for part in parts for action in part.actions if accepted.holds or _keeps_up(action)]
     # What is not declared any more leaves only after what takes its place stands.
     left = strays(asked, _kept_names(asked, actions)) if all(part.condition.holds for part in parts) else ()
-    used = consumers_of(asked, _secret_names(asked, parts))
+    used = consumers_of(asked, _secret_names(asked))
     wanted = Plan(
         actions=(*actions, *left),
         due=earliest(evidence.due, *(part.due for part in parts)),
         measures=evidence.measures,
-        mentions=frozenset(subject_of(kind, asked.namespace, name) for kind, name in used.workloads),
+        mentions=used.mentions,
         mode=asked.spec.mode,
         suspended=asked.spec.suspend,
     )
     verdicts = _verdicts(asked, parts, server, evidence, held_back(wanted, asked.world, asked.namespace))
+    verdicts += [used.condition] if used.condition else []
     return replace(wanted, status=_status(asked, accepted, parts, verdicts, evidence, used.status))
+
+
+def _schedule(asked: Asked) -> Part | None:
+    """Whether the schedule that the channel names can be followed; until then two thirds of a life are its measure."""
+    missing = missing_schedule(asked.world, asked.namespace, asked.spec.rotation_schedule_ref)
+    if not missing:
+        return None
+    return Part(false("Schedule", "ScheduleNotFound", f"spec.rotationScheduleRef: {missing}; {UNTIL_THEN}"))
 
 
 def _named_twice(asked: Asked) -> str:
@@ -102,10 +108,11 @@ def _keeps_up(action: Action) -> bool:
     return isinstance(action, WriteSecret) and action.replaces is not None
 
 
-def _secret_names(asked: Asked, parts: Iterable[Part]) -> tuple[str, ...]:
-    """Every Secret of the channel that a workload might mount, as status names them."""
-    entries = [entry for part in parts for key in ("certificates", "credentials") for entry in part.status.get(key, ())]
-    names = {binding_name(asked), *(entry.get("secretName") for entry in entries)}
+def _secret_names(asked: Asked) -> tuple[str, ...]:
+    """Every Secret of the channel that a workload might mount, whether it stands just now or not."""
+    authentication = asked.spec.authentication
+    generated = authentication and authentication.password and authentication.password.generate
+    names = {*asked.spec.secret_names[:3], binding_name(asked), login_secret(asked) if generated else ""}
     return tuple(sorted(name for name in names if name))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,21 +10,18 @@ from typing import Any
 from breakwater.certificates.keypair import KeyPairView
 from breakwater.channels.encryption import CipherProfile, CipherSuite
 from breakwater.channels.part import Asked, Part
-from breakwater.channels.probes import NotMeasured, https, probe_for
-from breakwater.channels.probes.reasons import Reason
-from breakwater.channels.probes.request import ClientCertificate, NegativeKind, NegativeProbe, TlsProbe
 from breakwater.channels.protocols import Protocol
 from breakwater.channels.target import NoDestination, destination
 from breakwater.channels.trusted import Trusted
 from breakwater.kernel.condition import Condition, false, true, unknown
+from breakwater.kernel.durable import durable, measurement_status, next_turn
 from breakwater.kernel.measurement import Measure, Measurement, Result
-from breakwater.kernel.reading import Manifest, Present
-from breakwater.kernel.time import from_rfc3339, to_rfc3339
 from breakwater.pki import CertificateFacts
+from breakwater.probes import NotMeasured, https, probe_for
+from breakwater.probes.reasons import Reason
+from breakwater.probes.request import ClientCertificate, NegativeKind, NegativeProbe, TlsProbe
 
 HANDSHAKE = "Handshake"
-SKEW = timedelta(minutes=1)
-"""How far ahead a measurement's time may lie: clocks are corrected by little, all the time."""
 LONGEST_RELOAD = timedelta(minutes=20)
 """From the notBefore of a new certificate until its server must show it. Up to 5 minutes of it are back-dating; kubelet
 takes two to write it into the pods, and a rolling restart some more. After that nobody is on the way to load it."""
@@ -55,7 +52,7 @@ def proof(asked: Asked, trust: Part, server: Part | None, binding: Part | None) 
     wanted = _wanted(asked, trust, server, binding)
     if isinstance(wanted, Condition):
         return Proof((), wanted, (), None, {})
-    held = [_held(asked, measure) for measure in wanted]
+    held = [durable(asked.world, asked.status, measure, asked.now) for measure in wanted]
     valid = {item.name: item for item in held if item is not None and asked.now <= item.valid_until}
     status = tuple(measurement_status(item) for item in held if item is not None)
     due = min(_due(item, measure, asked.now) for item, measure in zip(held, wanted, strict=True))
@@ -134,47 +131,13 @@ def _measures(asked: Asked, probe: TlsProbe) -> tuple[Measure, ...]:
     )
 
 
-def _held(asked: Asked, measure: Measure) -> Measurement | None:
-    """The measurement to show: the one in status while nothing new is to be said, else the latest.
-
-    What lies ahead counts for nothing: the clock went back since, and how old it is nobody can tell. Nor does status
-    speak in place of a latest one of that kind, which is newer, whatever its time says.
-    """
-    reading = asked.world.measurement(measure.name)
-    latest = reading.value if isinstance(reading, Present) and reading.value.digest == measure.digest else None
-    written = next((item for item in measurements_in(asked.status) if item.name == measure.name), None)
-    if written is not None and (written.digest != measure.digest or _is_ahead(written, asked.now)):
-        written = None
-    if latest is None:
-        return written
-    if _is_ahead(latest, asked.now):
-        return None
-    repeated = written is not None and latest.says_the_same_as(written) and asked.now < _half(written)
-    return written if repeated else latest
-
-
-def _is_ahead(item: Measurement, now: datetime) -> bool:
-    return item.time > now + SKEW
-
-
-def _half(item: Measurement) -> datetime:
-    return item.time + (item.valid_until - item.time) / 2
-
-
 def _due(item: Measurement | None, measure: Measure, now: datetime) -> datetime:
     if item is None:
         return now + measure.interval
-    turn = _turn(item, now)
+    turn = next_turn(item, now)
     # Then the question is put anew at once: without time to reload it is another one.
     end = measure.probe.reload_until if item.reason == Reason.RELOAD_PENDING else None
     return min(turn, end) if end else turn
-
-
-def _turn(item: Measurement, now: datetime) -> datetime:
-    return next(
-        (instant for instant in (_half(item), item.valid_until) if instant > now),
-        now + (item.valid_until - item.time) / 2,
-    )
 
 
 def _proven(wanted: tuple[Measure, ...], valid: Mapping[str, Measurement]) -> Condition:
@@ -187,46 +150,3 @@ def _proven(wanted: tuple[Measure, ...], valid: Mapping[str, Measurement]) -> Co
     if missing:
         return unknown("Proven", "NotMeasured", f"not measured (within its validity) yet: {', '.join(missing)}")
     return true("Proven", "Verified", valid[HANDSHAKE].message)
-
-
-def measurement_status(item: Measurement) -> dict[str, Any]:
-    """As it stands in status; whole seconds."""
-    entry: dict[str, Any] = {
-        "name": item.name,
-        "time": to_rfc3339(item.time),
-        "validUntil": to_rfc3339(item.valid_until),
-        "digest": item.digest,
-        "result": item.result.value,
-        "reason": item.reason,
-        "message": item.message,
-    }
-    return entry | ({"facts": dict(sorted(item.facts.items()))} if item.facts else {})
-
-
-def seed(manifest: Manifest) -> Iterable[Measurement]:
-    """The measurements that a channel's status remembers."""
-    status = manifest.get("status")
-    return measurements_in(status) if isinstance(status, Mapping) else ()
-
-
-def measurements_in(status: Mapping[str, Any]) -> list[Measurement]:
-    """Read back what `measurement_status` wrote; what was edited by hand into nonsense is forgotten."""
-    entries = status.get("measurements")
-    found = (_measurement(entry) for entry in entries or () if isinstance(entry, Mapping))
-    return [item for item in found if item is not None]
-
-
-def _measurement(entry: Mapping[str, Any]) -> Measurement | None:
-    time, until = from_rfc3339(entry.get("time")), from_rfc3339(entry.get("validUntil"))
-    if time is None or until is None or entry.get("result") not in set(Result):
-        return None
-    return Measurement(
-        str(entry.get("name", "")),
-        str(entry.get("digest", "")),
-        time,
-        until,
-        Result(entry["result"]),
-        str(entry.get("reason", "")),
-        str(entry.get("message", "")),
-        {str(key): str(value) for key, value in (entry.get("facts") or {}).items()},
-    )

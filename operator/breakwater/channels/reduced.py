@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from breakwater.kernel.reading import Manifest
+from breakwater.workloads.pods import ready_since
 
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
 
@@ -22,11 +23,12 @@ def slice_(manifest: Manifest) -> Manifest:
 
 
 def pod(manifest: Manifest) -> Manifest:
-    """Its addresses, and whether they are (still) its own."""
+    """Its addresses, whether they are (still) its own, and since when it is ready."""
+    since = ready_since(manifest)
     return {
         "metadata": _kept(manifest["metadata"], _METADATA),
         "spec": _kept(manifest.get("spec"), ("hostNetwork",)),
-        "status": _kept(manifest.get("status"), ("podIPs", "phase")),
+        "status": _kept(manifest.get("status"), ("podIPs", "phase")) | ({"readySince": since} if since else {}),
     }
 
 

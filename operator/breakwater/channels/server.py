@@ -10,7 +10,7 @@ from breakwater.certificates.authority import Authority, Unusable
 from breakwater.certificates.keypair import KEY_PAIR, TLS_SECRET, KeyPairView
 from breakwater.certificates.permits import server_refusal
 from breakwater.channels.encryption import ServerCertificate
-from breakwater.channels.leaf import Wanted, certificate_status, in_time, keys_so_far, next_due, renewal_of
+from breakwater.channels.leaf import Wanted, certificate_status, in_time, keys_so_far, next_due, renewal_of, wanted_by
 from breakwater.channels.part import Asked, Part, in_place, pending, refused, waiting
 from breakwater.channels.written import Marks, Target, marks_differ, secret_action
 from breakwater.kernel.ownership import AUTHORITY, GENERATION, USE, Free, Ours, Taken, claim
@@ -66,7 +66,7 @@ def _claimed(asked: Asked, certificate: ServerCertificate, authority: Authority)
         lifetime=authority.spec.leaf_lifetime.default,
         dns_names=certificate.dns_names,
     )
-    wanted = Wanted(request, authority)
+    wanted = wanted_by(asked, request, authority)
     if isinstance(held, Free):
         return _new(asked, Target(target, None), wanted, None, "CertificateMissing", "no certificate stands there yet")
     return _kept(asked, Target(target, held), held, wanted)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from breakwater.kernel.durable import MeasurementStatus
 from breakwater.kernel.fields import Fingerprint, Flag, Generation, Instant, Word
 from breakwater.kernel.kind import StatusModel
-from breakwater.kernel.measurement import Result
 from breakwater.kernel.model import Model
 from breakwater.kernel.rules import Items
 from breakwater.pki.requests import Usage
@@ -34,6 +34,12 @@ class CertificateStatus(Model):
     """End of its validity."""
     renew_at: Instant | None = None
     """When it will be renewed; absent where others keep it, and where it ends with its authority."""
+    schedule: Word = ""
+    """The RotationSchedule by which it is renewed, as namespace/name; empty: its authority's, or two thirds."""
+    outside_windows: Flag = False
+    """True where the schedule does not come round before it ends; it is renewed in time all the same."""
+    note: Annotated[str, Field(max_length=256)] = ""
+    """What of the schedule does not come round."""
     authority: Word = ""
     """The authority that issued it; empty where others keep it."""
     secret_name: Word = ""
@@ -53,29 +59,6 @@ class CredentialStatus(Model):
     """When Breakwater made it; absent where others keep it."""
 
 
-class MeasurementStatus(Model):
-    """The last measurement of one name."""
-
-    name: Word
-    """What was measured."""
-    time: Instant
-    """When."""
-    valid_until: Instant
-    """Until when it counts."""
-    digest: Annotated[str, Field(max_length=128)] = ""
-    """Of what it was measured with: other inputs, other measurement."""
-    result: Result
-    """Whether it holds; Unknown is never shown as holding."""
-    reason: Word = ""
-    """Why, in one CamelCase word."""
-    message: Annotated[str, Field(max_length=2048)] = ""
-    """Why, for people."""
-    facts: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=32)] = Field(
-        default_factory=dict
-    )
-    """What was seen: version, cipher suite, fingerprint and the like."""
-
-
 class ConsumerStatus(Model):
     """A workload that uses the channel's Secrets."""
 
@@ -87,6 +70,18 @@ class ConsumerStatus(Model):
     """Whether `spec.consumers` names it."""
     secrets: Annotated[tuple[Word, ...], Items(16)] = ()
     """Secrets of the channel that its pods use."""
+    state: Word = ""
+    """How it stands to them: Current, Waiting, Due, Restarting, Failed, Halted or Erased."""
+    message: Annotated[str, Field(max_length=2048)] = ""
+    """Why, and what to do."""
+    content: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=16)] = Field(
+        default_factory=dict
+    )
+    """The content that its pods are known to run with, by Secret, as a mark that tells nothing without a key."""
+    ordered: Annotated[str, Field(max_length=64)] = ""
+    """The last restart that was seen on it."""
+    halted: Annotated[str, Field(max_length=64)] = ""
+    """The last restart that did not come back."""
 
 
 class CommunicationChannelStatus(StatusModel):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater.channels.part import Asked
-from breakwater.channels.probes.request import MOST_ADDRESSES, Addresses, Hostname, Target, is_dns_name, is_ip
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import ENDPOINT_SLICE, POD, SERVICE, Ref
+from breakwater.probes.request import MOST_ADDRESSES, Addresses, Hostname, Target, is_dns_name, is_ip
 
 SERVICE_NAME = "kubernetes.io/service-name"
 ENDED = ("Succeeded", "Failed")

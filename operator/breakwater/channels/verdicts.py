@@ -5,11 +5,11 @@ from __future__ import annotations
 from breakwater.certificates.keypair import KeyPairView
 from breakwater.channels.judged import fault_of
 from breakwater.channels.part import Asked, Part
-from breakwater.channels.probes.request import NegativeKind
 from breakwater.channels.proof import HANDSHAKE, Proof
 from breakwater.channels.trusted import Trusted
 from breakwater.kernel.condition import Condition, false, true, unknown
 from breakwater.kernel.measurement import Result
+from breakwater.probes.request import NegativeKind
 
 
 def encrypted(asked: Asked, trust: Part, server: Part | None, evidence: Proof) -> Condition:

@@ -24,6 +24,7 @@ GUIDELINES = {
     "Oracle": "BPM-005: TLS to the database",
     "LDAP": "BPM-006: TLS to the directory",
     "TLS": "BPM-009: TLS for each component",
+    "SecurityZone": "WF-120 to WF-124: strict transport security and the way to https",
 }
 
 
@@ -61,9 +62,9 @@ def _parsed(text: str) -> tuple[Kind, str]:
 def explained(ref: Ref, item: Manifest) -> Iterator[str]:
     """Conditions in the order in which they build on each other; those that hold need no words."""
     yield click.style(str(ref), bold=True)
-    protocol = (item.get("spec") or {}).get("protocol")
-    if protocol in GUIDELINES:
-        yield f"  serves {GUIDELINES[protocol]}"
+    serves = GUIDELINES.get((item.get("spec") or {}).get("protocol") or ref.resource.kind)
+    if serves:
+        yield f"  serves {serves}"
     found = conditions(item)
     if not found:
         yield "  the operator has not looked at it yet: is it running, and does it serve this namespace?"
@@ -74,4 +75,11 @@ def explained(ref: Ref, item: Manifest) -> Iterator[str]:
         state = click.style(f"{entry['status']:8}", fg=COLOURS.get(entry["status"]))
         yield f"  {name:14} {state} {entry['reason']}"
         if entry["status"] != "True" or name == "Stalled":
-            yield from textwrap.wrap(entry.get("message", ""), 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            yield from _wrapped(entry.get("message", ""))
+    for feature in (item.get("status") or {}).get("features") or ():
+        yield f"  {feature['name']:14} {feature['state']:12} on Ingress {feature['ingress']}"
+        yield from _wrapped(feature.get("detail", ""))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)

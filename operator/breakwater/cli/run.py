@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from breakwater.channels.probes.address import Network, parse_allow
 from breakwater.cli.catalogue import catalogue
 from breakwater.cluster.client import Login, NoLoginError
 from breakwater.cluster.election import LeaseTimes
 from breakwater.engine import logs
 from breakwater.engine.operator import Operator, Options
 from breakwater.kernel.settings import Mode, Settings
+from breakwater.probes.address import Network, parse_allow
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,13 @@ class _Address(click.ParamType[tuple[str, int]]):
     type=_Networks(),
     multiple=True,
     help="Network that probes may reach besides the pods of a channel's own namespace; may be repeated.",
+)
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(0, 1000),
+    default=3,
+    show_default=True,
+    help="How many workloads of the cluster may be restarting at once; 0 holds all restarts.",
 )
 @click.option(
     "--identity", default=lambda: f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}", help="Unique among the replicas."
@@ -120,6 +127,7 @@ async def _options(given: dict[str, object], login: Login) -> Options:
         mode=Mode(str(given["mode"])),
         api_server=await _addresses(urlsplit(login.server).hostname or ""),
         own_addresses=await _addresses(socket.gethostname()),
+        max_restarts=int(str(given["max_restarts"])),
     )
     namespaces = given["namespaces"]
     return Options(

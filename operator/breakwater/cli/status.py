@@ -12,6 +12,12 @@ from breakwater.cli.catalogue import KINDS
 from breakwater.cluster.client import Client
 from breakwater.kernel.reading import Manifest
 
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "CommunicationChannel": ("Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"),
+    "SecurityZone": ("Accepted", "Ready", "Proven"),
+    "HardeningPolicy": ("Accepted", "Ready", "Enforced", "Conforming"),
+}
+"""The conditions to show, by kind."""
 COLOURS = {"True": "green", "False": "red", "Unknown": "yellow"}
 
 
@@ -39,11 +45,7 @@ def table(kind: str, found: Sequence[Manifest]) -> Iterable[str]:
     if not found:
         yield "  none"
         return
-    names = (
-        ["Accepted", "Ready"]
-        if kind == "CertificateAuthority"
-        else ["Ready", "Encrypted", "Authenticated", "Authorized", "Proven", "Secured"]
-    )
+    names = COLUMNS.get(kind, ("Accepted", "Ready"))
     header = ["NAME", *(name.upper() for name in names), "WHY"]
     rows = [[_name(item), *(_state(item, name) for name in names), _why(item)] for item in found]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
@@ -68,7 +70,7 @@ def _state(item: Manifest, name: str) -> str:
 
 def _why(item: Manifest) -> str:
     """The reason of the first thing that is not as it should be."""
-    for name in ("Stalled", "Accepted", "Ready", "Secured"):
+    for name in ("Stalled", "Accepted", "Ready", "Secured", "Conforming"):
         entry = conditions(item).get(name)
         if entry and entry["status"] != ("False" if name == "Stalled" else "True"):
             return str(entry["reason"])

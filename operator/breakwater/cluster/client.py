@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -184,6 +185,27 @@ class Client:
         Raises:
             ApiError: any answer but 2xx, and no answer at all.
         """
+        return (await self._exchange(method, path, query, body, content_type, accept))[0]
+
+    async def warned(
+        self, method: str, path: str, query: Mapping[str, str], body: Manifest
+    ) -> tuple[Manifest, tuple[str, ...]]:
+        """As `request`, with the warnings that came along.
+
+        Raises:
+            ApiError: as `request`; warnings that come with a refusal are not told.
+        """
+        return await self._exchange(method, path, query, body, JSON, JSON)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Manifest | None,
+        content_type: str,
+        accept: str,
+    ) -> tuple[Manifest, tuple[str, ...]]:
         headers = await self._headers(accept)
         data = None
         if body is not None:
@@ -199,7 +221,7 @@ class Client:
         if response.status >= 300:
             raise _error_of(response, content)
         try:
-            return orjson.loads(content)  # type: ignore[no-any-return]  # the API server's answers are objects
+            return orjson.loads(content), _warnings(response.headers.getall("Warning", ()))
         except orjson.JSONDecodeError:
             raise ApiError(0, "Unreadable", "the answer is no JSON; something between us and the API server") from None
 
@@ -227,6 +249,12 @@ class Client:
     async def _headers(self, accept: str) -> dict[str, str]:
         authorization = await self._login.authorization()
         return {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
+
+
+def _warnings(headers: Iterable[str]) -> tuple[str, ...]:
+    """The texts of Warning headers: code 299, an agent, and a quoted string (RFC 7234, section 5.5)."""
+    quoted = (re.fullmatch(r'299 \S+ "(.*)"', header, re.DOTALL) for header in headers)
+    return tuple(re.sub(r"\\(.)", r"\1", match[1]) for match in quoted if match)
 
 
 async def _events(content: aiohttp.StreamReader) -> AsyncIterator[Manifest]:

@@ -50,4 +50,6 @@ def _forbidden(error: ApiError, target: Ref) -> Failure:
         return Failure("NamespaceTerminating", f"{target}: the namespace is being deleted")
     if "exceeded quota" in message:
         return Failure("QuotaExceeded", f"{target}: {message}; raise the quota or remove what is not needed")
-    return Failure("Forbidden", f"{target}: the operator may not write this: {message}")
+    return Failure(
+        "Forbidden", f"{target}: the operator may not write this: {message}; grant its service account that right"
+    )

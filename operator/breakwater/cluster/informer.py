@@ -76,6 +76,7 @@ class Informer:
         self._kicked = asyncio.Event()
         self._heard = time.monotonic()
         self._newest = 0
+        self._served = True
 
     def fault(self) -> str | None:
         """What is wrong with it, for /healthz: a refusal is heard as well, only silence is a fault."""
@@ -107,7 +108,15 @@ class Informer:
             log.info("listing again", extra={"resource": str(self._feed.resource), "why": error.message})
             await self._pause(None)
             return None
-        if error.status in (403, 404):
+        if error.status == 404:
+            # Types of engines that a cluster does not have are no trouble; their arrival kicks.
+            self._lose(error)
+            if self._served:
+                log.info("not served", extra={"resource": str(self._feed.resource), "scope": self._feed.scope})
+            self._served = False
+            await self._pause(None)
+            return None
+        if error.status == 403:
             self._lose(error)
             version = None
         log.warning(
@@ -147,6 +156,7 @@ class Informer:
                 self._inventory.put(feed.resource, self._reduced(item), feed.stream)
             version = str(page["metadata"]["resourceVersion"])
             self._heard = time.monotonic()
+        self._served = True
         self._judge(version)
         self._inventory.complete(feed.resource, feed.scope, names, int(version), feed.stream)
         self._delay = FIRST_DELAY
@@ -237,8 +247,8 @@ def _of_house(pairs: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def folded(fields: object, *, details: bool) -> list[dict[str, Any]]:
-    """ManagedFields reduced to who wrote by which operation; `details` keeps which fields."""
-    kept = ("manager", "operation", "subresource", "fieldsV1") if details else ("manager", "operation")
+    """ManagedFields reduced to who wrote by which operation; `details` keeps which fields, and when."""
+    kept = ("manager", "operation", "subresource", "fieldsV1", "time") if details else ("manager", "operation")
     items = fields if isinstance(fields, list) else []
     return [{key: item[key] for key in kept if key in item} for item in items]
 

@@ -58,7 +58,7 @@ class Listener:
     def lost(self, resource: Resource, scope: str) -> None:
         """A scope of a type cannot be told any more: what was absent in it is Unknown."""
 
-    def fact(self, key: Hashable) -> None:
+    def fact(self, key: Hashable, *, debounced: bool = False) -> None:
         """A fact that is no object changed."""
 
     def wanted(self, ref: Ref) -> None:
@@ -121,7 +121,7 @@ class Inventory:
         for resource in index.resources:
             store = self._store(resource)
             gap = _unserved(resource) if store is None else store.gap(None)
-            if gap is not None and gap.reason != "NotServed":
+            if gap is not None and gap.reason not in index.overlooks:
                 return gap
         return Present(self._indexes.read(index, key))
 
@@ -143,8 +143,8 @@ class Inventory:
 
     # --- what the engine states -------------------------------------------------------------------------------
 
-    def state(self, key: Hashable, reading: Reading[Any], *, quiet: bool = False) -> None:
-        """Set a fact; Absent removes it. Readers are told of a change unless it is a `quiet` one."""
+    def state(self, key: Hashable, reading: Reading[Any], *, quiet: bool = False, debounced: bool = False) -> None:
+        """Set a fact; Absent removes it. Readers are told of a change unless it is a `quiet` one, or `debounced`."""
         if self._facts.get(key, ABSENT) == reading:
             return
         if reading == ABSENT:
@@ -152,7 +152,7 @@ class Inventory:
         else:
             self._facts[key] = reading
         if not quiet:
-            self.listener.fact(key)
+            self.listener.fact(key, debounced=debounced)
 
     def remember(self, subject: Subject, failures: Mapping[str, Failure]) -> None:
         """Keep what failed, for the conditions of the next plan."""

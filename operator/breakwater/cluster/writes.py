@@ -7,6 +7,7 @@ object that has vanished silently makes another; nothing of others is ever force
 from __future__ import annotations
 
 from breakwater.cluster.client import APPLY, ApiError, Client, collection_path, object_path
+from breakwater.kernel.dryrun import Answer
 from breakwater.kernel.ownership import MANAGER
 from breakwater.kernel.plan import Version
 from breakwater.kernel.reading import Manifest
@@ -34,6 +35,21 @@ class Writer:
         """POST: fails with 409 where the object exists, whatever a stale cache believed."""
         path = collection_path(resource, manifest["metadata"].get("namespace", ""))
         return await self._client.request("POST", path, query=_WRITER, body=manifest)
+
+    async def try_create(self, resource: Resource, manifest: Manifest) -> Answer:
+        """POST as a dry run: everything but storing it; a refusal is an answer like another.
+
+        Raises:
+            ApiError: there was no verdict on the object: no answer, a fault of the server, or too many requests.
+        """
+        path = collection_path(resource, manifest["metadata"].get("namespace", ""))
+        try:
+            made, warnings = await self._client.warned("POST", path, {**_WRITER, "dryRun": "All"}, manifest)
+        except ApiError as error:
+            if not 400 <= error.status < 500 or error.status in (401, 408, 429):
+                raise
+            return Answer(error.status, error.message, (), {}, {})
+        return Answer(201, "", warnings, made["metadata"].get("annotations") or {}, made.get("spec") or {})
 
     async def replace(self, ref: Ref, manifest: Manifest) -> Manifest:
         """PUT of a version that was read; fails with 409 where another one stands."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from breakwater.kernel.measurement import Measurement, Result
 from breakwater.kernel.plan import Plan
-from breakwater.kernel.reading import Manifest
+from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.references import Ref, Resource, Subject
 from breakwater.kernel.world import Index, Source, World
 
@@ -70,6 +70,8 @@ class Catalogue:
         split: types of which only our own objects are watched whole.
         indexes: aggregates over them.
         probers: by the type of the probe that a plan asks for.
+        traces: of objects of others, the derived subject that has left fields on one: it is planned though nobody
+            mentions it any more.
     """
 
     kinds: Mapping[str, SubjectKind]
@@ -77,6 +79,7 @@ class Catalogue:
     split: tuple[Resource, ...]
     indexes: tuple[Index, ...]
     probers: Mapping[type, Prober] = field(default_factory=dict)
+    traces: Mapping[Resource, Projection[Subject | None]] = field(default_factory=dict)
 
     @property
     def declared(self) -> Mapping[Resource, SubjectKind]:

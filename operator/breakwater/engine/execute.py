@@ -37,7 +37,7 @@ from breakwater.kernel.plan import (
 )
 from breakwater.kernel.reading import Entry, Manifest, Present
 from breakwater.kernel.recipe import Recipe
-from breakwater.kernel.references import Ref, definition_of
+from breakwater.kernel.references import Ref, Resource, definition_of
 from breakwater.kernel.sealed import Sealed, quotes
 from breakwater.pki import PkiError
 from breakwater.pki.errors import Reason
@@ -50,8 +50,16 @@ WITHHELD = "the request was denied, in words that quote the Secret and are not r
 class Executor:
     """Runs one action at a time for its caller; different subjects run side by side."""
 
-    def __init__(self, writer: Writer, inventory: Inventory, metrics: Metrics, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        inventory: Inventory,
+        metrics: Metrics,
+        now: Callable[[], datetime],
+        reducers: Mapping[Resource, Callable[[Manifest], Manifest]],
+    ) -> None:
         self._writer = writer
+        self._reducers = reducers
         self._inventory = inventory
         self._metrics = metrics
         self._contests = Contests()
@@ -79,10 +87,15 @@ class Executor:
         else:
             self._metrics.actions.labels(type(action).__name__, action.reason, "ok").inc()
             log.info("acted", extra=_told(action))
-            return None, taken
+            return None, partial(self._take, taken, action)
         self._metrics.actions.labels(type(action).__name__, action.reason, failure.reason).inc()
         log.warning("action failed", extra=_told(action) | {"failure": failure.reason, "why": failure.message})
         return failure, lambda: None
+
+    def _take(self, answer: Callable[[], None], action: Action) -> None:
+        for key, value in action.leaves.items():
+            self._inventory.state(key, Present(value))
+        answer()
 
     async def _apply_object(self, action: ApplyObject) -> Callable[[], None]:
         live = self._inventory.look_up(action.target)
@@ -99,7 +112,8 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _apply_fields(self, action: ApplyFields) -> Callable[[], None]:
-        metadata = {**action.manifest["metadata"], "uid": action.uid}
+        version = {"uid": action.decided_on.uid, "resourceVersion": action.decided_on.resource_version}
+        metadata = {**action.manifest["metadata"], **version}
         answer = await self._writer.apply(
             action.target, {**action.manifest, "metadata": metadata}, manager=action.manager
         )
@@ -172,7 +186,9 @@ class Executor:
         return managers
 
     def _taker(self, ref: Ref, answer: Manifest) -> Callable[[], None]:
-        return partial(self._inventory.answered, ref.resource, made_by_us(answer))
+        """An answer enters as an event would, reduced to what plans read."""
+        reduce = self._reducers.get(ref.resource, made_by_us)
+        return partial(self._inventory.answered, ref.resource, reduce(answer))
 
 
 class _RefusedError(Exception):

@@ -16,11 +16,12 @@ from breakwater.kernel.ownership import OWNED, Mark
 from breakwater.kernel.pruning import CONFIRM, DEFINITION, WINDOW, Left, Vanished, judge, questioned, token
 from breakwater.kernel.reading import ABSENT, Absent, Present
 from breakwater.kernel.references import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, Ref, Subject, definition_of
-from breakwater.kernel.restrain import is_ending
+from breakwater.kernel.restrain import SETTLED, is_ending
 
 log = logging.getLogger(__name__)
 
 TICK = 0.5
+"""The fact that every subject known at the start was planned once."""
 
 
 class PruneGate:
@@ -51,6 +52,7 @@ class PruneGate:
         while not settled():  # noqa: ASYNC110 - asked at start only; an event would have to be kept for ever
             await asyncio.sleep(TICK)
         log.info("settled")
+        self._inventory.state(SETTLED, Present(value=True))
         while True:
             # Looking through everything that was ever made is not free, and mostly nothing of it has changed.
             seen = tuple(self._inventory.changes[resource] for resource in self._judged)

@@ -140,7 +140,7 @@ class Measuring:
             self._metrics.bugs.labels("Measure").inc()
             log.exception("bug", extra={"subject": str(slot[0]), "measurement": slot[1]})
             finding = _BROKEN
-        self._metrics.measure_seconds.labels(measure.name).observe(time.perf_counter() - started)
+        self._metrics.measure_seconds.labels(type(measure.probe).__name__).observe(time.perf_counter() - started)
         self._keep(slot, measure, finding)
         return finding.result
 

@@ -20,7 +20,7 @@ from breakwater.cluster.events import Events
 from breakwater.cluster.informer import Feed, Informer, metadata_reduced
 from breakwater.cluster.inventory import Inventory, Stream
 from breakwater.cluster.writes import Writer
-from breakwater.engine.catalogue import Catalogue
+from breakwater.engine.catalogue import Catalogue, Prober
 from breakwater.engine.declarations import Declarations
 from breakwater.engine.execute import Executor
 from breakwater.engine.fetch import Fetcher
@@ -32,7 +32,9 @@ from breakwater.engine.queue import WorkQueue
 from breakwater.engine.reconcile import Reconciler
 from breakwater.engine.reduce import made_by_us
 from breakwater.engine.serve import Endpoints
+from breakwater.engine.trying import DryRunner
 from breakwater.engine.wakes import Reads
+from breakwater.kernel.dryrun import DryRun
 from breakwater.kernel.ownership import OURS
 from breakwater.kernel.references import LEASE, Ref, Resource, Subject
 from breakwater.kernel.settings import Settings
@@ -95,9 +97,10 @@ class Operator:
         self._reads = Reads(catalogue, self._queue, self._definition_changed)
         self._inventory.listener = self._reads
         events = Events(writer, options.identity)
-        self._measuring = Measuring(self._inventory, catalogue.probers, self._metrics, _now)
+        probers: dict[type, Prober] = {DryRun: DryRunner(writer).probe, **catalogue.probers}
+        self._measuring = Measuring(self._inventory, probers, self._metrics, _now)
         self._fetcher = Fetcher(writer, self._inventory, self._reads)
-        executor = Executor(writer, self._inventory, self._metrics, _now)
+        executor = Executor(writer, self._inventory, self._metrics, _now, catalogue.watched)
         self._reconciler = Reconciler(
             catalogue,
             self._inventory,

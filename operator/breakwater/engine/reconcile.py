@@ -26,7 +26,7 @@ from breakwater.engine.queue import WorkQueue
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.plan import Action, Ending, Failure, Plan
-from breakwater.kernel.reading import ABSENT, CREATED, NOT_FETCHED, NOT_SYNCED, Absent, Entry, Present
+from breakwater.kernel.reading import ABSENT, CREATED, NOT_FETCHED, NOT_PLANNED, NOT_SYNCED, Absent, Entry, Present
 from breakwater.kernel.references import Subject
 from breakwater.kernel.restrain import is_ending, restrain
 from breakwater.kernel.world import World
@@ -34,7 +34,7 @@ from breakwater.kernel.world import World
 log = logging.getLogger(__name__)
 
 ROUNDS = 3
-TRANSIENT = (NOT_SYNCED.reason, NOT_FETCHED.reason)
+TRANSIENT = (NOT_SYNCED.reason, NOT_FETCHED.reason, NOT_PLANNED.reason)
 REPLANS_A_MINUTE = 20
 HOLD_SECONDS = 20.0
 
@@ -69,7 +69,9 @@ class Reconciler:
         self._last: dict[Subject, Plan] = {}
         self._said: dict[Subject, bytes] = {}
         self._repeats: dict[Subject, deque[float]] = {}
-        self._mentioned: dict[Subject, set[Subject]] = {}
+        self._mentioned: dict[Subject, dict[Subject, Any]] = {}
+        self._said_to: dict[Subject, Mapping[Subject, Any]] = {}
+        self._published: dict[str, dict[Subject, Any]] = {}
 
     async def reconcile(self, subject: Subject) -> None:
         """One subject, from plan to status. Bugs are logged with their traceback and counted, never renamed."""
@@ -84,11 +86,16 @@ class Reconciler:
             # The last line of defence: one subject's bug must not stop the others.
             self._metrics.bugs.labels(subject.kind).inc()
             delay = self._queue.back_off(subject)
+            if self._catalogue.kinds[subject.kind].resource is None:
+                # Whoever reads it must not wait for a word that does not come.
+                self._publish(subject, self._published.get(subject.kind, {}).get(subject))
             log.exception("bug", extra={"subject": str(subject), "again_in": round(delay, 1)})
 
     async def _reconcile(self, subject: Subject) -> None:
         failures: dict[str, Failure] = {}
         plan = self._plan(subject)
+        # Before anything is written: whoever is woken by a write must not go by what was said to him until then.
+        self._mention(subject, {**self._said_to.get(subject, {}), **plan.mentions})
         for _ in range(ROUNDS):
             todo = [action for action in plan.actions if action.id not in failures]
             if not todo:
@@ -117,7 +124,7 @@ class Reconciler:
             return self._without_drops(subject, plan)
         last = self._last.get(subject)
         # What was mentioned by somebody who knew more stays so.
-        return replace(plan, mentions=plan.mentions | last.mentions) if last and _is_blind(world) else plan
+        return replace(plan, mentions={**last.mentions, **plan.mentions}) if last and _is_blind(world) else plan
 
     def _without_drops(self, subject: Subject, plan: Plan) -> Plan:
         """While something is about to be known, nothing is dropped or said: its arrival wakes the subject."""
@@ -125,7 +132,8 @@ class Reconciler:
         if last is None:
             return replace(plan, status=None)
         measures = {measure.name: measure for measure in (*last.measures, *plan.measures)}
-        return replace(plan, status=None, measures=tuple(measures.values()), mentions=last.mentions | plan.mentions)
+        mentions = {**last.mentions, **plan.mentions}
+        return replace(plan, status=None, measures=tuple(measures.values()), mentions=mentions)
 
     async def _act(self, subject: Subject, todo: list[Action], failed: Mapping[str, Failure]) -> dict[str, Failure]:
         failures: dict[str, Failure] = {}
@@ -148,14 +156,23 @@ class Reconciler:
     def _settle(self, subject: Subject, plan: Plan) -> None:
         """Make what the final plan says known: values, mentions, measurements."""
         if self._catalogue.kinds[subject.kind].resource is None:
-            value = ABSENT if plan.value is None else Present(plan.value)
-            self._inventory.state(("derived", subject), value)
+            self._publish(subject, plan.value)
         self._note_declared(subject)
         self._mention(subject, plan.mentions)
         self._count_repeats(subject, plan)
         self._measuring.want(subject, plan.measures)
         if self._is_over(subject, plan):
             self._forget(subject)
+
+    def _publish(self, subject: Subject, value: Any) -> None:
+        values = self._published.setdefault(subject.kind, {})
+        if value is None:
+            values.pop(subject, None)
+        else:
+            values[subject] = value
+        self._inventory.state(("derived", subject), Present(value))
+        # Read by those who weigh all of them against each other; a burst of changes is one to them.
+        self._inventory.state(("derived-of", subject.kind), Present(dict(values)), debounced=True)
 
     def _note_declared(self, subject: Subject) -> None:
         """Keep when the declaration was made, for the day when it is gone; see `pruning.Left`."""
@@ -165,20 +182,31 @@ class Reconciler:
             created = live.value.project(CREATED)
             self._inventory.state(("declared", subject), Present(created), quiet=True)
 
-    def _mention(self, subject: Subject, mentions: frozenset[Subject]) -> None:
-        before = self._last[subject].mentions if subject in self._last else frozenset()
-        for gone in before - mentions:
-            askers = self._mentioned.get(gone, set())
-            askers.discard(subject)
+    def _mention(self, subject: Subject, mentions: Mapping[Subject, Any]) -> None:
+        before = self._said_to.pop(subject, {})
+        if mentions:
+            self._said_to[subject] = mentions
+        for gone in before.keys() - mentions.keys():
+            askers = self._mentioned.get(gone, {})
+            askers.pop(subject, None)
             if not askers:
                 self._mentioned.pop(gone, None)
+            self._tell_asked(gone)
             self._queue.add(gone)
-        for new in mentions - before:
-            self._mentioned.setdefault(new, set()).add(subject)
-            self._queue.add(new)
+        for mentioned, said in mentions.items():
+            if mentioned in before and before[mentioned] == said:
+                continue
+            self._mentioned.setdefault(mentioned, {})[subject] = said
+            self._tell_asked(mentioned)
+            if mentioned not in before:
+                self._queue.add(mentioned)
+
+    def _tell_asked(self, mentioned: Subject) -> None:
+        askers = self._mentioned.get(mentioned)
+        self._inventory.state(("asked", mentioned), Present(dict(askers)) if askers else ABSENT)
 
     def _is_over(self, subject: Subject, plan: Plan) -> bool:
-        if plan.actions or plan.withheld or subject in self._mentioned:
+        if plan.actions or plan.withheld or plan.due or subject in self._mentioned:
             return False
         declaration = self._catalogue.declaration(subject)
         if declaration is not None and not isinstance(self._inventory.metadata(declaration), Absent):
@@ -193,7 +221,9 @@ class Reconciler:
         self._said.pop(subject, None)
         self._repeats.pop(subject, None)
         self._inventory.remember(subject, {})
-        self._inventory.state(("derived", subject), ABSENT)
+        if self._catalogue.kinds[subject.kind].resource is None:
+            self._publish(subject, None)
+            self._inventory.state(("derived", subject), ABSENT)
         self._inventory.state(("declared", subject), ABSENT)
 
     async def _write_status(self, subject: Subject, plan: Plan) -> None:

@@ -114,9 +114,9 @@ class Reads(Listener):
             if resource in index.table.resources:
                 self._wake(subjects, debounced=True)
 
-    def fact(self, key: Hashable) -> None:
+    def fact(self, key: Hashable, *, debounced: bool = False) -> None:
         """Wake the readers of a fact."""
-        self._wake(self._facts.get(key, ()))
+        self._wake(self._facts.get(key, ()), debounced=debounced)
 
     def wanted(self, ref: Ref) -> None:
         """Note a foreign object to be read."""
@@ -132,10 +132,16 @@ class Reads(Listener):
                 self._waker.add(declared)
             return
         if isinstance(change.metadata_after, Present):
-            mark = change.metadata_after.value.project(MARK)
-            subject = mark.subject if mark else None
+            subject = self._left_by(change.ref.resource, change.metadata_after.value)
             if subject and subject not in self._of and subject.kind in self._catalogue.kinds:
                 self._waker.add(subject)
+
+    def _left_by(self, resource: Resource, entry: Entry) -> Subject | None:
+        trace = self._catalogue.traces.get(resource)
+        if trace is not None:
+            return entry.project(trace)
+        mark = entry.project(MARK)
+        return mark.subject if mark else None
 
     def _wake(self, subjects: Iterable[Subject], *, debounced: bool = False) -> None:
         for subject in tuple(subjects):

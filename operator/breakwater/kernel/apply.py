@@ -16,7 +16,7 @@ def differs(wanted: Manifest, live: Manifest) -> bool:
     """
     # Items of a list come without apiVersion and kind.
     fields = {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")}
-    return not _covers(live, fields) or bool(_owned(live) - _paths(fields))
+    return not _covers(live, fields) or not _owned(live) <= _prefixes(_paths(fields))
 
 
 def _covers(live: Any, wanted: Any) -> bool:
@@ -58,6 +58,11 @@ def _paths(wanted: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
     for key, value in wanted.items():
         found |= _paths(value, (*prefix, key))
     return found
+
+
+def _prefixes(paths: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    """The paths with all above them: an atomic map is owned as one, by its own path."""
+    return {path[:length] for path in paths for length in range(len(path) + 1)}
 
 
 def rivals(live: Manifest, wanted: Manifest) -> tuple[tuple[str, str], ...]:

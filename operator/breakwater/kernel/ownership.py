@@ -8,7 +8,17 @@ from typing import Any
 
 from breakwater.kernel.plan import Version
 from breakwater.kernel.reading import WHOLE, Entry, Manifest, Present, Projection, Unknown
-from breakwater.kernel.references import CLUSTER_TRUST_BUNDLE, CONFIG_MAP, GROUP, SECRET, Ref, Resource, Subject
+from breakwater.kernel.references import (
+    ADMISSION,
+    CLUSTER_TRUST_BUNDLE,
+    CONFIG_MAP,
+    GROUP,
+    MIDDLEWARE,
+    SECRET,
+    Ref,
+    Resource,
+    Subject,
+)
 from breakwater.kernel.world import Index, World
 
 MANAGER = "breakwater"
@@ -24,7 +34,7 @@ USE = f"{GROUP}/use"
 LOGIN_ORIGIN = f"{GROUP}/login"
 """On a binding: `Generated` where its password is one that we made, so that it may be restored from there."""
 
-MADE: tuple[Resource, ...] = (SECRET, CONFIG_MAP, CLUSTER_TRUST_BUNDLE)
+MADE: tuple[Resource, ...] = (SECRET, CONFIG_MAP, CLUSTER_TRUST_BUNDLE, MIDDLEWARE, *ADMISSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,8 @@ def _owned(manifest: Manifest) -> Mapping[Hashable, Any]:
     return {} if elsewhere else {mark.subject: mark}
 
 
-OWNED = Index("owned", MADE, _owned)
+OWNED = Index("owned", MADE, _owned, overlooks=("NotServed", "Forbidden"))
+"""What we made counts object by object: a type that the operator has no rights to hides nothing of the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from breakwater.kernel.measurement import Measure
-from breakwater.kernel.reading import Manifest
+from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.recipe import Recipe
 from breakwater.kernel.references import Ref, Subject
 from breakwater.kernel.settings import Mode
@@ -30,6 +30,14 @@ class Version:
 
     uid: str
     resource_version: str
+
+
+def _version(manifest: Manifest) -> Version:
+    return Version(manifest["metadata"].get("uid", ""), manifest["metadata"].get("resourceVersion", ""))
+
+
+VERSION: Projection[Version] = Projection("version", _version)
+"""Changes with everything, so it is read by who writes just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ class Action:
         disruption: what it costs those who use the target.
         notable: whether people should find an event about it.
         takes_away: whether something may be lost by it; such steps need full knowledge.
+        leaves: facts that hold once it is done, for as long as this process lives: whoever undoes it right away, before
+            anybody could plan on it, does not undo that it was done.
     """
 
     id: str
@@ -69,6 +79,7 @@ class Action:
     disruption: Disruption = Disruption.NONE
     notable: bool = False
     takes_away: bool = False
+    leaves: Mapping[Hashable, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +93,18 @@ class ApplyObject(Action):
 class ApplyFields(Action):
     """Server-side apply of single fields on an object of others, as `manager`; never forced.
 
-    Two askers with one manager would erase each other's fields, hence one manager per asking resource. `uid` keeps a
-    deleted object from coming back as a stub.
+    Two askers with one manager would erase each other's fields, hence one manager per asking resource.
+
+    Attributes:
+        manifest: name and fields.
+        manager: as whom.
+        decided_on: the object as it was looked at. Its uid keeps a deleted one from coming back as a stub; its version
+            voids a request that comes late, or again because its answer was lost.
     """
 
     manifest: Manifest
     manager: str
-    uid: str
+    decided_on: Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +205,8 @@ class Plan:
         status: the resource's status as it should stand; None where the subject has none to write.
         due: plan again no later than this.
         measures: what to measure from now on; what is missing here is measured no more.
-        mentions: the derived subjects that exist because of this plan.
+        mentions: the derived subjects that exist because of this plan, each with what is said to it; they read that as
+            `World.askers`.
         value: what others may read of a derived subject.
         mode: as declared, before the ceilings of namespace and operator.
         suspended: `spec.suspend`; status and measurements go on, nothing else.
@@ -200,7 +217,7 @@ class Plan:
     status: Mapping[str, Any] | None = None
     due: datetime | None = None
     measures: tuple[Measure, ...] = ()
-    mentions: frozenset[Subject] = frozenset()
+    mentions: Mapping[Subject, Any] = field(default_factory=dict)
     value: Any = None
     mode: Mode = Mode.ENFORCE
     suspended: bool = False

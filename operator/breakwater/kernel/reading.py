@@ -42,6 +42,7 @@ Reading = Present[T] | Absent | Unknown
 ABSENT = Absent()
 NOT_SYNCED = Unknown("NotSynced", "the first list of this kind is not complete yet")
 NOT_FETCHED = Unknown("NotFetched", "the object is being read")
+NOT_PLANNED = Unknown("NotPlanned", "the subject that tells is being planned")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -80,10 +80,31 @@ CLUSTER_TRUST_BUNDLE = Resource(
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
+POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+INGRESS = Resource("networking.k8s.io", "v1", "Ingress", "ingresses")
+INGRESS_CLASS = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
+MIDDLEWARE = Resource("traefik.io", "v1alpha1", "Middleware", "middlewares")
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 EVENT = Resource("events.k8s.io", "v1", "Event", "events")
 COMMUNICATION_CHANNEL = Resource(GROUP, VERSION, "CommunicationChannel", "communicationchannels")
+SECURITY_ZONE = Resource(GROUP, VERSION, "SecurityZone", "securityzones")
+ROTATION_SCHEDULE = Resource(GROUP, VERSION, "RotationSchedule", "rotationschedules")
 CERTIFICATE_AUTHORITY = Resource(GROUP, VERSION, "CertificateAuthority", "certificateauthorities", namespaced=False)
+
+
+HARDENING_POLICY = Resource(GROUP, VERSION, "HardeningPolicy", "hardeningpolicies", namespaced=False)
+_ADMISSION = "admissionregistration.k8s.io"
+MUTATING_POLICY = Resource(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False)
+MUTATING_BINDING = Resource(
+    _ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", namespaced=False
+)
+VALIDATING_POLICY = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+VALIDATING_BINDING = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False
+)
+ADMISSION: tuple[Resource, ...] = (MUTATING_POLICY, MUTATING_BINDING, VALIDATING_POLICY, VALIDATING_BINDING)
 
 
 def definition_of(resource: Resource) -> Ref:

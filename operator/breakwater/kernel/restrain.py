@@ -13,6 +13,9 @@ from breakwater.kernel.settings import Mode
 from breakwater.kernel.world import Source, World
 
 MODE_LABEL = f"{GROUP}/mode"
+SETTLED = ("settled",)
+"""The fact that every subject was planned once since this process leads."""
+_NOT_SETTLED = ("NotSettled", "not every subject has been planned yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +80,26 @@ def _objection(action: Action, plan: Plan, world: World, subject: Subject) -> tu
     if namespace and _ends(_state(world, namespace)):
         return "NamespaceTerminating", f"namespace {namespace} is being deleted"
     gone: Gone | None = getattr(action, "gone", None)
-    if gone is not None:
-        permit = world.fact(("prune", subject))
-        if not isinstance(permit, Present):
-            return "NotSettled", "not every subject has been planned yet"
-        decision: Permit = permit.value
-        if not decision.granted:
-            return decision.reason, decision.message
-        if decision.definition != gone.definition:
-            return "NotSettled", f"the definition of {gone.declaration.resource} has just been applied anew"
-    if action.takes_away and world.unknowns:
+    return (_forbidden(gone, world, subject) if gone else None) or (_unsure(world) if action.takes_away else None)
+
+
+def _forbidden(gone: Gone, world: World, subject: Subject) -> tuple[str, str] | None:
+    permit = world.fact(("prune", subject))
+    if not isinstance(permit, Present):
+        return _NOT_SETTLED
+    decision: Permit = permit.value
+    if not decision.granted:
+        return decision.reason, decision.message
+    if decision.definition != gone.definition:
+        return "NotSettled", f"the definition of {gone.declaration.resource} has just been applied anew"
+    return None
+
+
+def _unsure(world: World) -> tuple[str, str] | None:
+    """What is taken away needs full knowledge: of what was read, and of everybody who may still want it."""
+    if not isinstance(world.fact(SETTLED), Present):
+        return _NOT_SETTLED
+    if world.unknowns:
         read, why = next(iter(world.unknowns.items()))
         return "IncompleteKnowledge", f"{_name(read)}: {why.message or why.reason}"
     return None

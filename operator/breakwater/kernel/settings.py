@@ -25,6 +25,7 @@ class Settings:
         mode: a ceiling over every resource's own mode.
         api_server: addresses under which this operator reaches the API server.
         own_addresses: of the operator's own pod and machine.
+        max_restarts: how many workloads of the cluster may be restarting at once.
     """
 
     namespace: str = "breakwater-system"
@@ -33,3 +34,4 @@ class Settings:
     mode: Mode = Mode.ENFORCE
     api_server: frozenset[str] = frozenset()
     own_addresses: frozenset[str] = frozenset()
+    max_restarts: int = 3

@@ -248,7 +248,7 @@ def _unbounded(schema: Schema, path: str) -> Iterator[str]:
         yield f"{path}: maxItems is missing"
     if "additionalProperties" in schema and "maxProperties" not in schema:
         yield f"{path}: maxProperties is missing"
-    if kind in ("integer", "number") and not {"minimum", "maximum"} <= schema.keys():
+    if kind in ("integer", "number") and "enum" not in schema and not {"minimum", "maximum"} <= schema.keys():
         yield f"{path}: minimum and maximum are missing"
     if schema.get("x-kubernetes-preserve-unknown-fields"):
         yield f"{path}: may hold anything"

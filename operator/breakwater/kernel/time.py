@@ -16,9 +16,9 @@ def from_rfc3339(text: str | None) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):  # an offset may lead out of the years that there are
         return None
-    return instant if instant.tzinfo else None
 
 
 def earliest(*instants: datetime | None) -> datetime | None:

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from breakwater.kernel.measurement import Measurement
 from breakwater.kernel.plan import Contest, Failure
-from breakwater.kernel.reading import Entry, Manifest, Present, Projection, Reading, Unknown, project
+from breakwater.kernel.reading import (
+    ABSENT,
+    NOT_PLANNED,
+    Entry,
+    Manifest,
+    Present,
+    Projection,
+    Reading,
+    Unknown,
+    project,
+)
 from breakwater.kernel.references import Ref, Resource, Subject
 from breakwater.kernel.settings import Settings
 
@@ -44,11 +54,13 @@ class Index:
     """Small facts about many objects, kept by key, so that an aggregate never reads the objects again.
 
     `facts` must be pure: it maps one object to the keys under which it is found and what is known of it there.
+    `overlooks` are reasons for which a type may be unknown without hiding what is known of the others.
     """
 
     name: str
     resources: tuple[Resource, ...]
     facts: Callable[[Manifest], Mapping[Hashable, Any]]
+    overlooks: tuple[str, ...] = ("NotServed",)
 
 
 class KeyRead(NamedTuple):
@@ -160,8 +172,21 @@ class World:
         return self._record(IndexRead(index, key), Present(tuple(sorted(reading.value.items(), key=_by_name))))
 
     def derived(self, subject: Subject) -> Reading[Any]:
-        """What a derived subject's last plan published."""
-        return self.fact(("derived", subject))
+        """What a derived subject's last plan published; nobody can tell before its first one."""
+        key = ("derived", subject)
+        said = self._source.fact(key)
+        if isinstance(said, Present):
+            return self._record(FactRead(key), ABSENT if said.value is None else said)
+        return self._record(FactRead(key), NOT_PLANNED)
+
+    def derived_of(self, kind: str) -> Reading[Mapping[Subject, Any]]:
+        """What the derived subjects of a kind published, those that published nothing left out."""
+        return self.fact(("derived-of", kind))
+
+    def askers(self) -> Mapping[Subject, Any]:
+        """Who mentions this subject, with what they say to it."""
+        reading = self.fact(("asked", self._subject))
+        return reading.value if isinstance(reading, Present) else {}
 
     def measurement(self, name: str) -> Reading[Measurement]:
         """The last measurement that this subject asked for under `name`."""

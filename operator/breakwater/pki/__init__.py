@@ -8,7 +8,6 @@ from breakwater.pki.issuing import KeyPair, issue_leaf, issue_root
 from breakwater.pki.keys import Algorithm, generate_key, key_spki
 from breakwater.pki.passwords import generate_password
 from breakwater.pki.recipes import GeneratePassword, IssueCertificate, IssueRoot
-from breakwater.pki.renewal import renew_at
 from breakwater.pki.requests import LeafRequest, RootRequest, Usage
 from breakwater.pki.validity import Validity
 from breakwater.pki.verification import verify
@@ -37,7 +36,6 @@ __all__ = [
     "load_issuer",
     "parse_bundle",
     "parse_chain",
-    "renew_at",
     "to_pem",
     "trusted_within",
     "verify",

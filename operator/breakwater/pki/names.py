@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _MAXIMUM_DNS_NAME = 253
-MAXIMUM_COMMON_NAME = 64  # characters: ub-common-name, RFC 5280 appendix A
+MAXIMUM_COMMON_NAME = 64  # ub-common-name, RFC 5280 appendix A; octets, which is how certificates are commonly built
 
 Address = IPv4Address | IPv6Address
 
@@ -51,16 +51,21 @@ def check_ip_address(field: str, address: str) -> None:
         raise invalid(field, f"{quoted(address)} must be written as {quoted(canonical.partition('%')[0])}")
 
 
+def fits_common_name(name: str) -> bool:
+    """Whether a certificate's subject can hold it."""
+    return 0 < len(name.encode()) <= MAXIMUM_COMMON_NAME
+
+
 def check_common_name(field: str, name: str) -> None:
-    """Accepts 1 to 64 printable characters without blanks around them.
+    """Accepts printable characters without blanks around them, 1 to 64 octets of UTF-8.
 
     Raises:
         PkiError: InvalidField.
     """
     if not name:
         raise invalid(field, "must not be empty")
-    if len(name) > MAXIMUM_COMMON_NAME:
-        raise invalid(field, f"has {len(name)} characters; a certificate holds at most {MAXIMUM_COMMON_NAME}")
+    if not fits_common_name(name):
+        raise invalid(field, f"has {len(name.encode())} octets; a certificate holds at most {MAXIMUM_COMMON_NAME}")
     if not name.isprintable() or name != name.strip():
         raise invalid(field, f"{quoted(name)} has control characters or blanks around it; remove them")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from breakwater.pki.errors import invalid
-from breakwater.pki.names import MAXIMUM_COMMON_NAME, check_common_name, check_dns_name, check_ip_address
+from breakwater.pki.names import check_common_name, check_dns_name, check_ip_address, fits_common_name
 
 if TYPE_CHECKING:
     from breakwater.pki.keys import Algorithm
@@ -67,7 +67,7 @@ class LeafRequest:
     Attributes:
         usages: becomes the extended key usage.
         common_name: a client's identity, needed for one. For a server alone a wish: the first of it and the DNS names
-            that fits into 64 characters becomes the subject, which may hence be empty.
+            that fits into 64 octets becomes the subject, which may hence be empty.
         dns_names: lower case; the first label may be `*`.
         ip_addresses: canonical spelling.
         lifetime: from now on, unless the issuer ends before; the back-dating comes on top.
@@ -88,7 +88,7 @@ class LeafRequest:
         """
         if not self.usages:
             raise invalid("usages", "must name Server, Client or both")
-        if Usage.CLIENT in self.usages or 0 < len(self.common_name) <= MAXIMUM_COMMON_NAME:
+        if Usage.CLIENT in self.usages or fits_common_name(self.common_name):
             check_common_name("commonName", self.common_name)
         if Usage.SERVER in self.usages and not (self.dns_names or self.ip_addresses):
             raise invalid("dnsNames", "a server certificate needs at least one name or address")
@@ -102,7 +102,7 @@ class LeafRequest:
     def subject(self) -> str:
         """The common name that the certificate will carry, empty for none."""
         candidates = (self.common_name, *(self.dns_names if Usage.SERVER in self.usages else ()))
-        return next((name for name in candidates if 0 < len(name) <= MAXIMUM_COMMON_NAME), "")
+        return next((name for name in candidates if fits_common_name(name)), "")
 
     @property
     def alternative_names(self) -> tuple[x509.GeneralName, ...]:

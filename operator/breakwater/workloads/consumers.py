@@ -39,13 +39,6 @@ def _of_env(variables: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name", "")
 
 
-def reduced(manifest: Manifest) -> Manifest:
-    """A workload as far as plans read it: its name and the Secrets of its template."""
-    metadata = manifest["metadata"]
-    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "labels") if key in metadata}
-    return {"metadata": kept, "secrets": secrets_used(manifest)}
-
-
 def _consumed(manifest: Manifest) -> Mapping[Hashable, Any]:
     namespace = manifest["metadata"].get("namespace", "")
     return dict.fromkeys(((namespace, name) for name in manifest.get("secrets") or ()), True)

@@ -6,15 +6,18 @@ from datetime import datetime, timedelta
 import pytest
 
 from breakwater.certificates.authority import BROUGHT_SIGNER, Authority, Signer
+from breakwater.certificates.following import Followed
 from breakwater.certificates.keypair import KEY_PAIR, KeyPairView
 from breakwater.certificates.kind import CertificateAuthoritySpec
-from breakwater.channels.leaf import Wanted, due_at, keys_so_far, renewal_of
+from breakwater.certificates.rotation import RotationScheduleSpec
+from breakwater.channels.leaf import Wanted, certificate_status, due_at, keys_so_far, renewal_of
 from breakwater.pki import Algorithm, KeyPair, LeafRequest, RootRequest, Usage, issue_leaf, issue_root, parse_chain
 from breakwater.pki.recipes import CERTIFICATE, PRIVATE_KEY, TRUST
 from tests.unit.pki.forge import Made, forge, pem
 from tests.unit.scenery import DAY, NOW, foreign_root
 from tests.unit.worlds import secret_manifest
 
+MINUTE = timedelta(minutes=1)
 REQUEST = LeafRequest(
     usages=frozenset({Usage.SERVER}), algorithm=Algorithm.ECDSA_P256, lifetime=90 * DAY, dns_names=("db.bpm.svc",)
 )
@@ -39,7 +42,8 @@ def _authority(pair: KeyPair, **changed: bytes) -> Authority:
     return Authority("platform", SPEC, signer)
 
 
-WANTED = Wanted(REQUEST, _authority(ROOT))
+EVEN = Followed(RotationScheduleSpec.read({"jitter": 0}), "bpm/even")
+WANTED = Wanted(REQUEST, _authority(ROOT), EVEN, "uid/Server")
 LEAF = issue_leaf(REQUEST, ROOT, NOW)
 
 
@@ -53,7 +57,8 @@ def _issued(now: datetime = NOW, root: KeyPair = ROOT, **changes: object) -> Key
 
 OTHER_KEY = issue_leaf(REQUEST, ROOT, NOW).key.open()
 SHORT_ROOT = issue_root(RootRequest(common_name="short", algorithm=Algorithm.ECDSA_P256, lifetime=30 * DAY), NOW)
-ENDS_WITH_ROOT = Wanted(REQUEST, _authority(SHORT_ROOT))
+ENDS_WITH_ROOT = replace(WANTED, authority=_authority(SHORT_ROOT))
+HELD_BACK = replace(WANTED, followed=Followed(None))
 Case = tuple[KeyPairView, Wanted, datetime, str | None, bool]
 
 CASES: dict[str, Case] = {
@@ -64,6 +69,15 @@ CASES: dict[str, Case] = {
     "it ends with its authority: a new one would end there too": (
         _issued(root=SHORT_ROOT), ENDS_WITH_ROOT, NOW + 29 * DAY, None, False,
     ),
+    "nobody can tell its schedule: not for its age": (_view(LEAF), HELD_BACK, NOW + 89 * DAY, None, False),
+    "nobody can tell its schedule, and it is damaged": (
+        _view(LEAF, tls_key=OTHER_KEY), HELD_BACK, NOW, "KeyPairBroken", True,
+    ),
+    "nobody can tell its schedule, and another authority signed it": (
+        _issued(root=foreign_root()), HELD_BACK, NOW, "AuthorityChanged", False,
+    ),
+    "the clock was set back: it begins later": (_view(LEAF), WANTED, NOW - 6 * MINUTE, "NotYetValid", False),
+    "the clock was set back by less than the back-dating": (_view(LEAF), WANTED, NOW - 5 * MINUTE, None, False),
     "the key belongs to another certificate": (_view(LEAF, tls_key=OTHER_KEY), WANTED, NOW, "KeyPairBroken", True),
     "the key is gone": (_view(LEAF, tls_key=b""), WANTED, NOW, "KeyPairBroken", True),
     "the certificate is gone": (_view(LEAF, tls_crt=b""), WANTED, NOW, "KeyPairBroken", True),
@@ -115,7 +129,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_an_authority_of_any_shape_has_issued_stays_as_it_is(shape: str) -> None:
-    wanted, pair = Wanted(REQUEST, _authority(SHAPES[shape])), _issued(root=SHAPES[shape])
+    wanted, pair = replace(WANTED, authority=_authority(SHAPES[shape])), _issued(root=SHAPES[shape])
     assert renewal_of(pair, wanted, NOW) is None
     assert wanted.chain(pair) == pair.certificate
     assert all(facts.subject != facts.issuer for facts in pair.chain), "no root is sent"
@@ -133,7 +147,7 @@ LINEAGES: dict[str, tuple[Made, str | None]] = {
 @pytest.mark.parametrize("sentence", LINEAGES)
 def test_an_intermediate_that_changed_above_its_key_goes_into_the_chain_of_the_leaf_that_stays(sentence: str) -> None:
     middle, reason = LINEAGES[sentence]
-    pair, wanted = _issued(root=MIDDLE.pair), Wanted(REQUEST, _authority(middle.pair))
+    pair, wanted = _issued(root=MIDDLE.pair), replace(WANTED, authority=_authority(middle.pair))
     found = renewal_of(pair, wanted, NOW)
     assert (found.reason if found else None) == reason
     own, *above = parse_chain(wanted.chain(pair))
@@ -144,7 +158,7 @@ def test_an_intermediate_that_changed_above_its_key_goes_into_the_chain_of_the_l
 def test_a_leaf_that_is_cut_to_a_root_above_its_issuer_is_not_renewed_for_nothing() -> None:
     ending = forge("ending", period=(NOW - DAY, NOW + 3 * DAY))
     issuer = _chained(forge("middle", ending, period=(NOW - DAY, NOW + 300 * DAY)), ending)
-    pair, wanted = _issued(root=issuer), Wanted(REQUEST, _authority(issuer))
+    pair, wanted = _issued(root=issuer), replace(WANTED, authority=_authority(issuer))
     assert pair.facts is not None
     assert pair.facts.not_after == NOW + 3 * DAY
     assert due_at(pair.facts, wanted) is None
@@ -156,10 +170,23 @@ def test_the_due_time_is_two_thirds_of_the_life_and_none_where_the_authority_end
     assert facts is not None
     due = due_at(facts, WANTED)
     assert due is not None
-    assert abs(due - (NOW + 60 * DAY)) < timedelta(hours=12)
+    assert abs(due - (NOW + 60.3 * DAY)) < timedelta(minutes=1)
     clamped = _issued(root=SHORT_ROOT).facts
     assert clamped is not None
     assert due_at(clamped, ENDS_WITH_ROOT) is None
+
+
+def test_status_names_the_schedule_and_what_of_it_does_not_come_round() -> None:
+    shown = certificate_status(Usage.SERVER, _view(LEAF), "db-tls", WANTED)
+    assert (shown["schedule"], shown["renewAt"]) == ("bpm/even", "2026-07-31T19:12:00Z")
+    assert not {"outsideWindows", "note"} & shown.keys()
+    rare = RotationScheduleSpec.read({"windows": [{"cron": "0 0 1 1 *", "duration": "1h"}]})
+    shown = certificate_status(Usage.SERVER, _view(LEAF), "db-tls", replace(WANTED, followed=Followed(rare)))
+    assert shown["outsideWindows"] is True
+    assert shown["note"] == "no window opens in time before the certificate ends"
+    assert "schedule" not in shown
+    shown = certificate_status(Usage.SERVER, _view(LEAF), "db-tls", HELD_BACK)
+    assert not {"renewAt", "schedule", "outsideWindows"} & shown.keys()
 
 
 COUNTS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from breakwater.channels.proof import measurement_status
+from breakwater.kernel.durable import measurement_status
 from breakwater.kernel.measurement import Measurement, Result
 from breakwater.kernel.plan import Plan
 from breakwater.kernel.references import POD, Ref

@@ -50,7 +50,13 @@ def test_the_committed_definitions_are_those_of_the_kinds() -> None:
 def test_definitions_are_printed_as_manifests_for_kubectl() -> None:
     documents = list(yaml.safe_load_all(CliRunner().invoke(main, ["crds"]).output))
     assert {item["kind"] for item in documents} == {"CustomResourceDefinition"}
-    assert {item["spec"]["names"]["kind"] for item in documents} == {"CertificateAuthority", "CommunicationChannel"}
+    assert {item["spec"]["names"]["kind"] for item in documents} == {
+        "CertificateAuthority",
+        "CommunicationChannel",
+        "HardeningPolicy",
+        "RotationSchedule",
+        "SecurityZone",
+    }
 
 
 def test_no_api_server_is_an_error_with_a_sentence(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -158,6 +159,19 @@ async def test_what_may_not_be_read_is_unknown_what_is_held_stays_and_a_list_men
             await watched.until(lambda: watched.inventory.look_up(ref("held")) is ABSENT)
 
 
+async def test_a_type_that_is_not_served_is_no_trouble_and_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
+    caplog.set_level(logging.INFO)
+    async with serving() as (server, client):
+        server.failures.extend(refusal(404) for _ in range(4))
+        async with watching(server, client) as watched:
+            await watched.until(lambda: watched.inventory.look_up(ref("x")) is ABSENT)
+    said = [(record.levelname, record.message) for record in caplog.records if record.name == module.__name__]
+    assert said == [("INFO", "not served")]
+
+
 async def test_a_kick_ends_the_wait_for_a_type_that_is_served_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_DELAY", 3600.0)
     async with serving() as (server, client):
@@ -222,7 +236,7 @@ def test_a_metadata_stream_keeps_nothing_that_could_hold_data() -> None:
 def test_writers_are_folded_or_dropped() -> None:
     fields = [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:x": {}}, "time": "t"}]
     assert folded(fields, details=False) == [{"manager": "m", "operation": "Apply"}]
-    assert folded(fields, details=True) == [{"manager": "m", "operation": "Apply", "fieldsV1": {"f:x": {}}}]
+    assert folded(fields, details=True) == fields
     assert folded(None, details=True) == []
     assert "managedFields" not in without_managers({"metadata": {"managedFields": fields}})["metadata"]
 

@@ -47,7 +47,7 @@ class Heard(Listener):
     def lost(self, resource: Resource, scope: str) -> None:
         self.news.append(("lost", resource, scope))
 
-    def fact(self, key: Hashable) -> None:
+    def fact(self, key: Hashable, **_: object) -> None:
         self.news.append(("fact", key))
 
     def wanted(self, ref: Ref) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -20,10 +20,10 @@ from breakwater.engine.fetch import Fetcher
 from breakwater.engine.metrics import Metrics
 from breakwater.engine.wakes import Reads
 from breakwater.kernel.ownership import MANAGED_BY, MANAGER
-from breakwater.kernel.plan import Action, ApplyObject, Failure, Version, WriteSecret
-from breakwater.kernel.reading import Manifest, Present
+from breakwater.kernel.plan import Action, ApplyFields, ApplyObject, Failure, Version, WriteSecret
+from breakwater.kernel.reading import ABSENT, Manifest, Present
 from breakwater.kernel.recipe import Known
-from breakwater.kernel.references import CONFIG_MAP, SECRET, Ref
+from breakwater.kernel.references import CONFIG_MAP, DEPLOYMENT, SECRET, Ref
 from breakwater.kernel.sealed import Sealed
 from breakwater.kernel.settings import Settings
 
@@ -57,12 +57,14 @@ class Live:
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     refusal: ApiError | None = None
     applied: list[Ref] = field(default_factory=list)
+    bodies: list[Manifest] = field(default_factory=list)
 
     async def read(self, ref: Ref) -> Manifest | None:
         return self.objects.get(ref)
 
     async def apply(self, ref: Ref, manifest: Manifest, **_: Any) -> Manifest:
         self.applied.append(ref)
+        self.bodies.append(manifest)
         return {**manifest, "metadata": {**manifest["metadata"], "uid": "new", "resourceVersion": "9"}}
 
     async def replace(self, ref: Ref, manifest: Manifest) -> Manifest:  # noqa: ARG002 - as it is called
@@ -90,7 +92,7 @@ def held() -> Inventory:
 
 def failed(live: Live, action: Action) -> Failure | None:
     """How the action ended."""
-    executor = Executor(cast("Writer", live), held(), Metrics(), lambda: datetime.now(UTC))
+    executor = Executor(cast("Writer", live), held(), Metrics(), lambda: datetime.now(UTC), {})
     failure, _ = asyncio.run(executor.run(action))
     return failure
 
@@ -107,6 +109,33 @@ def test_what_is_missing_is_applied() -> None:
     live = Live()
     assert failed(live, APPLY) is None
     assert live.applied == [BUNDLE]
+
+
+def test_what_an_action_leaves_is_known_when_its_answer_is_taken_and_not_before() -> None:
+    inventory = held()
+    executor = Executor(cast("Writer", Live()), inventory, Metrics(), lambda: datetime.now(UTC), {})
+    _, taken = asyncio.run(executor.run(replace(APPLY, leaves={("ordered", "app"): "token"})))
+    assert inventory.fact(("ordered", "app")) == ABSENT
+    taken()
+    assert inventory.fact(("ordered", "app")) == Present("token")
+
+
+def test_fields_of_others_are_written_to_the_very_version_that_was_looked_at() -> None:
+    live = Live()
+    app = Ref(DEPLOYMENT, "bpm", "app")
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "bpm"}}
+    action = ApplyFields(
+        id="restart",
+        target=app,
+        reason="Restart",
+        message="new content",
+        manifest=manifest,
+        manager="breakwater/Restarts",
+        decided_on=Version("app-uid", "7"),
+    )
+    assert failed(live, action) is None
+    (body,) = live.bodies
+    assert body["metadata"] == {"name": "app", "namespace": "bpm", "uid": "app-uid", "resourceVersion": "7"}
 
 
 @pytest.mark.parametrize("secret", [OLD, NEW], ids=["what is replaced", "what replaces it"])

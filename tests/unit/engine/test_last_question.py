@@ -77,7 +77,7 @@ def test_nothing_is_taken_away_unless_the_declaration_is_gone_under_the_definiti
     live = Live(objects)
     inventory = Inventory(Settings(), whole=(), split=(SECRET,), indexes=())
     inventory.put(SECRET, SECRET_LIVE)
-    executor = Executor(cast("Writer", live), inventory, Metrics(), lambda: datetime.now(UTC))
+    executor = Executor(cast("Writer", live), inventory, Metrics(), lambda: datetime.now(UTC), {})
     failure, _ = asyncio.run(executor.run(action))
     assert (failure.reason if failure else None) == refusal
     assert live.changed == ([] if refusal else [TARGET])

@@ -62,7 +62,7 @@ class Told(Listener):
     def __init__(self) -> None:
         self.facts: list[Hashable] = []
 
-    def fact(self, key: Hashable) -> None:
+    def fact(self, key: Hashable, **_: object) -> None:
         self.facts.append(key)
 
 

@@ -72,3 +72,13 @@ DIFFERENCES: dict[str, tuple[dict[str, Any], bool]] = {
 def test_whether_an_apply_would_change_anything(sentence: str) -> None:
     live, expected = DIFFERENCES[sentence]
     assert differs({"apiVersion": "v1", "kind": "ConfigMap", **WANTED}, live) is expected
+
+
+def test_an_atomic_map_is_owned_by_its_own_path() -> None:
+    wanted = {"metadata": {"name": "x"}, "spec": {"match": {"policy": "Exact", "selector": {}}}}
+    fields = {"f:spec": {"f:match": {}}}
+    managed = [{"manager": "breakwater", "operation": "Apply", "fieldsV1": fields}]
+    live = {"metadata": {"name": "x", "managedFields": managed}, "spec": wanted["spec"]}
+    assert not differs(wanted, live)
+    fields["f:spec"]["f:other"] = {}
+    assert differs(wanted, live), "a field of ours that is not wanted any more"

@@ -12,7 +12,7 @@ from breakwater.kernel.plan import DeleteObject, Gone, Plan, Version, WriteSecre
 from breakwater.kernel.pruning import Permit
 from breakwater.kernel.reading import Present, Projection, Unknown
 from breakwater.kernel.references import COMMUNICATION_CHANNEL, NAMESPACE, SECRET, SERVICE, Ref, Subject
-from breakwater.kernel.restrain import held_back, restrain
+from breakwater.kernel.restrain import SETTLED, held_back, restrain
 from breakwater.kernel.settings import Mode, Settings
 from breakwater.kernel.world import World
 
@@ -48,12 +48,20 @@ PRUNE = DeleteObject(
 ANY: Projection[int] = Projection("any", lambda _: 0)
 
 
-def world_of(mode: Mode = Mode.ENFORCE, namespace: dict[str, Any] | None = None, permit: Permit | None = None) -> World:
+def world_of(
+    mode: Mode = Mode.ENFORCE,
+    namespace: dict[str, Any] | None = None,
+    permit: Permit | None = None,
+    *,
+    settled: bool = True,
+) -> World:
     inventory = Inventory(Settings(mode=mode), whole=(NAMESPACE, SERVICE), split=(), indexes=())
     found = {"name": "bpm", "uid": "n", "resourceVersion": "1"} | (namespace or {})
     inventory.listed(NAMESPACE, "", [{"metadata": found}], 1)
     if permit is not None:
         inventory.state(("prune", CHANNEL), Present(permit))
+    if settled:
+        inventory.state(SETTLED, Present(value=True))
     return World(inventory, CHANNEL)
 
 
@@ -86,6 +94,12 @@ CASES: list[tuple[str, Plan, Callable[[], World], str]] = [
         Plan(actions=(DELETE,)),
         lambda: met_unknown(world_of()),
         "IncompleteKnowledge",
+    ),
+    (
+        "before every subject was planned nothing is taken away",
+        Plan(actions=(DELETE,)),
+        lambda: world_of(settled=False),
+        "NotSettled",
     ),
     ("who met Unknown may add", Plan(actions=(WRITE,)), lambda: met_unknown(world_of()), ""),
     ("before the gate is open nothing is pruned", Plan(actions=(PRUNE,)), world_of, "NotSettled"),

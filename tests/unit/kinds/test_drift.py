@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from breakwater.certificates.kind import KIND as AUTHORITY
-from breakwater.channels.kind import KIND as CHANNEL
+from breakwater.cli.catalogue import KINDS
 from breakwater.kernel.crd import check, render_crds, write
 
-KINDS = (CHANNEL, AUTHORITY)
 CRDS = Path(__file__).parents[3] / "crds"
 
 

@@ -7,17 +7,21 @@ import yaml
 
 from breakwater.certificates.kind import KIND as AUTHORITY
 from breakwater.certificates.kind import CertificateAuthoritySpec
+from breakwater.certificates.rotation import KIND as ROTATION
+from breakwater.certificates.rotation import RotationScheduleSpec
 from breakwater.channels.encryption import CipherSuite
 from breakwater.channels.kind import KIND as CHANNEL
 from breakwater.channels.kind import CommunicationChannelSpec
-from breakwater.channels.probes.ciphers import OPENSSL_NAMES, TLS13_SUITES
 from breakwater.channels.protocols import TRAITS, Protocol, Security, default_port, default_security
+from breakwater.hardening.kind import KIND as HARDENING
 from breakwater.kernel.fields import LabelSelector
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.model import InvalidModelError, Model
+from breakwater.probes.ciphers import OPENSSL_NAMES, TLS13_SUITES
+from breakwater.zones.kind import KIND as ZONE
 from tests.kinds_bad_inputs import BAD_INPUTS, BASES, BadInput, merged
 
-KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY)}
+KINDS = {kind.resource.kind: kind for kind in (CHANNEL, AUTHORITY, ROTATION, ZONE, HARDENING)}
 GOOD = sorted((Path(__file__).parent / "samples/good").glob("*.yaml"))
 STATUSES = Path(__file__).parent / "samples/status"
 MANIFESTS = [manifest for path in GOOD for manifest in yaml.safe_load_all(path.read_text())]
@@ -45,7 +49,7 @@ def test_a_mistake_in_a_file_is_refused_with_field_and_remedy(bad: BadInput) -> 
 
 
 def test_the_table_of_mistakes_is_long_and_names_each_once() -> None:
-    assert len({bad.id for bad in BAD_INPUTS}) == len(BAD_INPUTS) >= 45
+    assert len({bad.id for bad in BAD_INPUTS}) == len(BAD_INPUTS) >= 80
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -92,6 +96,13 @@ def test_defaults_are_those_of_the_design() -> None:
         "lifetime": "87600h",
         "leafLifetime": {"default": "2160h", "maximum": "9528h"},
         "usableFrom": [],
+    }
+    assert RotationScheduleSpec.read({}).manifest() == {
+        "renewal": {"percentage": 67},
+        "windows": [],
+        "jitter": 10,
+        "overlap": "24h",
+        "restarts": {"maxConcurrent": 1, "minReady": "30s", "stopOnFailure": True, "disruptive": "WindowOnly"},
     }
     spec = channel()
     assert spec.encryption.minimum_version == "TLSv1.2"

@@ -29,6 +29,7 @@ from breakwater.pki import (
     verify,
 )
 from breakwater.pki.keys import load_key
+from breakwater.pki.names import fits_common_name
 from tests.unit.pki.forge import NOW, forge, leaf_request, pem, root_request
 from tests.unit.pki.openssl import openssl
 
@@ -79,7 +80,9 @@ LABEL = st.from_regex(r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
         lambda all_: "%" not in "".join(all_)
     ),
     usages=st.frozensets(st.sampled_from(Usage), min_size=1),
-    common_name=st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=64),
+    common_name=st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=64).filter(
+        fits_common_name
+    ),
 )
 def test_what_was_asked_for_is_what_the_facts_say(
     dns: list[str], addresses: list[str], usages: frozenset[Usage], common_name: str

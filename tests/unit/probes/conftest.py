@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from breakwater.channels.probes.address import AddressContext
-from breakwater.channels.probes.measure import measure
-from breakwater.channels.probes.reasons import MeasurementResult
-from breakwater.channels.probes.request import Addresses, NegativeKind, NegativeProbe, TlsProbe
+from breakwater.probes.address import AddressContext
+from breakwater.probes.measure import measure
+from breakwater.probes.reasons import MeasurementResult
+from breakwater.probes.request import Addresses, NegativeKind, NegativeProbe, TlsProbe
 from tests.unit.probes.authority import Authority
 
 LOOPBACK = AddressContext(allow=(ip_network("127.0.0.0/8"),))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breakwater.channels.probes.address import AddressContext, Allowed, Refused, Why, judge, parse_allow
+from breakwater.probes.address import AddressContext, Allowed, Refused, Why, judge, parse_allow
 
 SURROUNDINGS = AddressContext(
     api_server=frozenset({ip_address("10.96.0.1"), ip_address("198.51.100.10")}),

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from breakwater.channels.probes import stream
-from breakwater.channels.probes.measure import measure
-from breakwater.channels.probes.reasons import Reason
-from breakwater.channels.probes.request import NegativeKind, TlsProbe
 from breakwater.kernel.measurement import Result
+from breakwater.probes import stream
+from breakwater.probes.measure import measure
+from breakwater.probes.reasons import Reason
+from breakwater.probes.request import NegativeKind, TlsProbe
 from tests.unit.probes.authority import NOW, Authority, Credential
 from tests.unit.probes.conftest import LOOPBACK, NAME, Run
 from tests.unit.probes.servers import Handler, raw_server, server_context, tls_server

@@ -5,10 +5,10 @@ import ssl
 
 import pytest
 
-from breakwater.channels.probes import negative
-from breakwater.channels.probes.reasons import Reason
-from breakwater.channels.probes.request import NegativeKind, TlsVersion
 from breakwater.kernel.measurement import Result
+from breakwater.probes import negative
+from breakwater.probes.reasons import Reason
+from breakwater.probes.request import NegativeKind, TlsVersion
 from tests.unit.probes.authority import Authority
 from tests.unit.probes.conftest import NAME, Run
 from tests.unit.probes.servers import raw_server, server_context, tls_server

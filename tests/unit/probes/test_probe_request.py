@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from breakwater.channels.probes import NotMeasured, probe_for
-from breakwater.channels.probes.address import Why
-from breakwater.channels.probes.reasons import VOCABULARY, Reason, conclude
-from breakwater.channels.probes.request import (
+from breakwater.kernel.measurement import Result
+from breakwater.kernel.sealed import Sealed
+from breakwater.probes import NotMeasured, probe_for
+from breakwater.probes.address import Why
+from breakwater.probes.reasons import VOCABULARY, Reason, conclude
+from breakwater.probes.request import (
     Addresses,
     ClientCertificate,
     Hostname,
@@ -25,8 +27,6 @@ from breakwater.channels.probes.request import (
     TlsVersion,
     is_dns_name,
 )
-from breakwater.kernel.measurement import Result
-from breakwater.kernel.sealed import Sealed
 
 PROBE = TlsProbe(
     protocol="HTTPS",

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from breakwater.channels.probes import resolve as resolving
-from breakwater.channels.probes.address import AddressContext
-from breakwater.channels.probes.measure import measure
-from breakwater.channels.probes.reasons import ProbeFailed, Reason
-from breakwater.channels.probes.request import Addresses, Hostname, TlsProbe
-from breakwater.channels.probes.resolve import resolve
 from breakwater.kernel.measurement import Result
+from breakwater.probes import resolve as resolving
+from breakwater.probes.address import AddressContext
+from breakwater.probes.measure import measure
+from breakwater.probes.reasons import ProbeFailed, Reason
+from breakwater.probes.request import Addresses, Hostname, TlsProbe
+from breakwater.probes.resolve import resolve
 from tests.unit.probes.authority import NOW, Authority
 from tests.unit.probes.conftest import NAME, Run
 from tests.unit.probes.servers import server_context, tls_server

@@ -14,10 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from breakwater.channels.probes.reasons import Reason
-from breakwater.channels.probes.request import Addresses, ClientCertificate, TlsVersion
 from breakwater.kernel.measurement import Result
 from breakwater.kernel.sealed import Sealed
+from breakwater.probes.reasons import Reason
+from breakwater.probes.request import Addresses, ClientCertificate, TlsVersion
 from tests.unit.probes.authority import DAY, NOW, Authority, Credential
 from tests.unit.probes.conftest import NAME, Run
 from tests.unit.probes.servers import CERTIFICATE, CLIENT_HELLO, server_context, tls_server
@@ -260,7 +260,7 @@ async def test_an_http_answer_can_reject_the_client_certificate(authority: Autho
 async def test_without_the_debugging_hook_of_ssl_only_a_fact_is_missing(
     authority: Authority, foreign: Authority, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("breakwater.channels.probes.tls._watch", lambda *_: False)
+    monkeypatch.setattr("breakwater.probes.tls._watch", lambda *_: False)
     context = server_context(authority.issue(NAME), clients=authority, version=V13)
     async with tls_server(context) as server:
         rejected = await run(port=server.port, protocol="TLS", client_certificate=foreign.client().for_client())
@@ -364,7 +364,7 @@ async def test_openssl_works_in_threads_so_that_a_costly_handshake_blocks_nobody
         context._msg_callback = note  # type: ignore[attr-defined]
         return False
 
-    monkeypatch.setattr("breakwater.channels.probes.tls._watch", watch)
+    monkeypatch.setattr("breakwater.probes.tls._watch", watch)
     async with tls_server(server_context(authority.issue(NAME))) as server:
         await run(port=server.port)
     assert threads

@@ -1,0 +1,177 @@
+"""`spec.podDefaults`: what is missing on a pod, as paths for people and as mutations for the API server.
+
+Each default is one row: where it belongs, when a pod has it already (or must not get it), and its value. Nothing that a
+pod declares is ever changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from breakwater.hardening.kind import PodDefaults
+from breakwater.hardening.standards.cel import cel_string, literals
+from breakwater.hardening.standards.rules import CONTAINERS
+
+STARTED: Final = ("containers", "initContainers")
+"""The lists whose containers exist when a pod is created."""
+_ADMIN: Final = ("SYS_ADMIN", "CAP_SYS_ADMIN")
+_NOTHING: Final = "optional.none()"
+
+
+def changes(pod: Mapping[str, Any], defaults: PodDefaults) -> tuple[str, ...]:
+    """The fields that would be set on this pod, each with its value."""
+    if _is_windows(pod):
+        return ()
+    return tuple(f"{path}: {value}" for path, value in (*_on_pod(pod, defaults), *_on_containers(pod, defaults)))
+
+
+def is_undecided(pod: Mapping[str, Any], defaults: PodDefaults) -> bool:
+    """Whether runAsNonRoot is wanted, the pod says nothing of it, and only an image tells who some container is."""
+    if not defaults.run_as_non_root or _is_windows(pod):
+        return False
+    own = (item.get("runAsNonRoot") for item in _contexts(pod))
+    if "runAsNonRoot" in _context(pod["spec"]) or all(value is not None for value in own):
+        return False
+    users = _users(pod, defaults)
+    return None in users and 0 not in users
+
+
+def _is_windows(pod: Mapping[str, Any]) -> bool:
+    return (pod["spec"].get("os") or {}).get("name") == "windows"
+
+
+def _context(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    return holder.get("securityContext") or {}
+
+
+def _contexts(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [_context(container) for name in STARTED for container in pod["spec"].get(name) or ()]
+
+
+def _users(pod: Mapping[str, Any], defaults: PodDefaults) -> list[int | None]:
+    """Who each container will run as; None where its image decides."""
+    common = _context(pod["spec"]).get("runAsUser", defaults.run_as_user)
+    return [context.get("runAsUser", common) for context in _contexts(pod)]
+
+
+def _on_pod(pod: Mapping[str, Any], defaults: PodDefaults) -> Iterator[tuple[str, str]]:
+    context = _context(pod["spec"])
+    wanted = {
+        "runAsUser": defaults.run_as_user,
+        "fsGroup": defaults.fs_group,
+        "runAsNonRoot": True if defaults.run_as_non_root and all(_users(pod, defaults)) else None,
+        "seccompProfile": defaults.seccomp_profile,
+    }
+    for name, value in wanted.items():
+        if value is not None and context.get(name) is None:
+            path = "spec.securityContext." + ("seccompProfile.type" if name == "seccompProfile" else name)
+            yield path, "true" if value is True else str(value)
+
+
+def _on_containers(pod: Mapping[str, Any], defaults: PodDefaults) -> Iterator[tuple[str, str]]:
+    for name in STARTED:
+        for number, container in enumerate(pod["spec"].get(name) or ()):
+            context, place = _context(container), f"spec.{name}[{number}].securityContext"
+            if defaults.allow_privilege_escalation is False and not _keeps_escalation(context):
+                yield f"{place}.allowPrivilegeEscalation", "false"
+            if defaults.drop_capabilities and not (context.get("capabilities") or {}).get("drop"):
+                yield f"{place}.capabilities.drop", f"[{', '.join(defaults.drop_capabilities)}]"
+
+
+def _keeps_escalation(context: Mapping[str, Any]) -> bool:
+    """Whether the container says something of it, or would be refused with it."""
+    added = (context.get("capabilities") or {}).get("add") or ()
+    declared = context.get("allowPrivilegeEscalation") is not None
+    return declared or context.get("privileged") is True or any(name in _ADMIN for name in added)
+
+
+# --- the same for the API server ----------------------------------------------------------------------------------
+
+
+def variables(defaults: PodDefaults) -> list[dict[str, str]]:
+    """`spec.variables` of the mutating policy."""
+    user = defaults.run_as_user or 0
+    known = (
+        f"{CONTAINERS}.all(container, container.?securityContext.?runAsUser.orValue("
+        f"object.spec.?securityContext.?runAsUser.orValue({user})) >= 1)"
+    )
+    return [{"name": "nonRoot", "expression": known}] if defaults.run_as_non_root else []
+
+
+def mutations(defaults: PodDefaults, mark: tuple[str, str]) -> list[dict[str, Any]]:
+    """`spec.mutations`: first what can be merged; `drop` is an atomic list, which only a JSON patch may touch.
+
+    Args:
+        defaults: what is to be set.
+        mark: an annotation that tells who did it.
+    """
+    applied = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": _applied(defaults, mark)}}
+    if not defaults.drop_capabilities:
+        return [applied]
+    patches = " + ".join(_patches(name, defaults.drop_capabilities) for name in STARTED)
+    return [applied, {"patchType": "JSONPatch", "jsonPatch": {"expression": patches}}]
+
+
+def _applied(defaults: PodDefaults, mark: tuple[str, str]) -> str:
+    key, value = mark
+    annotations = f"Object.metadata{{annotations: {{{cel_string(key)}: {cel_string(value)}}}}}"
+    fields = [f"?{name}: {_if_missing(name, value)}" for name, value in _pod_values(defaults).items()]
+    spec = [f"securityContext: Object.spec.securityContext{{{', '.join(fields)}}}"] if fields else []
+    if defaults.allow_privilege_escalation is False:
+        spec += [
+            f"?{name}: has(object.spec.{name}) ? optional.of({_unescalated(name)}) : {_NOTHING}" for name in STARTED
+        ]
+    body = f", spec: Object.spec{{{', '.join(spec)}}}" if spec else ""
+    return f"Object{{metadata: {annotations}{body}}}"
+
+
+def _pod_values(defaults: PodDefaults) -> dict[str, str]:
+    values: dict[str, str] = {}
+    if defaults.run_as_user is not None:
+        values["runAsUser"] = str(defaults.run_as_user)
+    if defaults.fs_group is not None:
+        values["fsGroup"] = str(defaults.fs_group)
+    if defaults.run_as_non_root:
+        values["runAsNonRoot"] = "true"
+    if defaults.seccomp_profile is not None:
+        profile = cel_string(defaults.seccomp_profile.value)
+        values["seccompProfile"] = f"Object.spec.securityContext.seccompProfile{{type: {profile}}}"
+    return values
+
+
+def _if_missing(name: str, value: str) -> str:
+    missing = f"!object.spec.?securityContext.?{name}.hasValue()"
+    condition = f"{missing} && variables.nonRoot" if name == "runAsNonRoot" else missing
+    return f"{condition} ? optional.of({value}) : {_NOTHING}"
+
+
+def _unescalated(name: str) -> str:
+    """Items of a list are of the list's own name, `Object.spec.containers`, and are merged by theirs."""
+    type_ = f"Object.spec.{name}"
+    context = f"{type_}.securityContext{{allowPrivilegeEscalation: false}}"
+    kept = (
+        "container.?securityContext.?allowPrivilegeEscalation.hasValue() || "
+        "container.?securityContext.?privileged.orValue(false) || "
+        "container.?securityContext.?capabilities.?add.orValue([])"
+        f".exists(capability, capability in {literals(_ADMIN)})"
+    )
+    item = f"{type_}{{name: container.name, ?securityContext: ({kept}) ? {_NOTHING} : optional.of({context})}}"
+    return f"object.spec.{name}.map(container, {item})"
+
+
+def _patches(name: str, dropped: tuple[str, ...]) -> str:
+    type_ = f"Object.spec.{name}.securityContext"
+    number = f"string(object.spec.{name}.map(each, each.name).indexOf(container.name))"
+    path = f"'/spec/{name}/' + {number} + '/securityContext"
+    drop = literals(dropped)
+    capabilities = f"{type_}.capabilities{{drop: {drop}}}"
+    whole = f"JSONPatch{{op: 'add', path: {path}', value: {type_}{{capabilities: {capabilities}}}}}"
+    part = f"JSONPatch{{op: 'add', path: {path}/capabilities', value: {capabilities}}}"
+    least = f"JSONPatch{{op: 'add', path: {path}/capabilities/drop', value: {drop}}}"
+    chosen = (
+        f"!has(container.securityContext) ? {whole} : (!has(container.securityContext.capabilities) ? {part} : {least})"
+    )
+    open_ = "size(container.?securityContext.?capabilities.?drop.orValue([])) == 0"
+    listed = f"object.spec.{name}.filter(container, {open_}).map(container, {chosen})"
+    return f"(has(object.spec.{name}) ? {listed} : [])"

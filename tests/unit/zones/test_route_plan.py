@@ -35,7 +35,7 @@ def ingress(annotations: Mapping[str, str] | None = None, *, by: str = FIELD_MAN
     rules = [{"host": "suite.example.com", "http": {"paths": [{"path": "/"}]}}]
     whole = {
         "metadata": metadata | {"managedFields": managed},
-        "spec": {"ingressClassName": "web", "rules": rules} | spec,
+        "spec": {"ingressClassName": "web", "rules": rules, "tls": [{}]} | spec,
     }
     return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", **reduced(whole)}
 
@@ -150,6 +150,23 @@ def test_a_companion_that_the_owner_links_to_by_his_own_hand_stays() -> None:
     house.annotate({LINKS: f"own@file,{HSTS_LINK}"}, by="owner")
     house.ask()
     assert house.plan(NOW + 10 * GRACE).actions == ()
+
+
+def test_a_redirect_goes_when_the_ingress_serves_no_https_any_more_and_the_rest_stays() -> None:
+    house = House(wish(HSTS, REDIRECT))
+    house.make(created=NOW - GRACE)
+    house.world.put(ingress({LINKS: f"{REDIRECT_LINK},{HSTS_LINK}"}, tls=None), by="user")
+    assert house.annotation() == {LINKS: HSTS_LINK}
+    state, detail = house.said(Feature.HTTPS_REDIRECT)
+    assert (state, "taken away where it was. Add spec.tls" in detail) == (State.UNSUPPORTED, True)
+    assert house.said()[0] is State.PARTIAL
+
+
+@pytest.mark.parametrize("controller", ["traefik.io/ingress-controller", "nginx.org/ingress-controller"])
+def test_visitors_are_not_sent_to_an_https_that_is_not_served(controller: str) -> None:
+    house = House(wish(REDIRECT), controller=controller, tls=None)
+    assert house.plan().actions == ()
+    assert house.said(Feature.HTTPS_REDIRECT)[0] is State.UNSUPPORTED
 
 
 def test_http_is_redirected_before_headers_are_added() -> None:

@@ -74,12 +74,15 @@ def test_until_its_routes_have_heard_it_a_zone_says_nothing_but_speaks_to_them()
 
 
 WRITTEN = Said(State.CONFIGURED)
+PRESUMED = Said(State.PARTIAL, "x", presumed=True)
 JUDGED: dict[str, tuple[Said, Result | None, str, tuple[str, str]]] = {
     "written, and not measured yet": (WRITTEN, None, "Configured", ("True", "Ready")),
     "written, and nobody can tell": (WRITTEN, Result.UNKNOWN, "Configured", ("True", "Ready")),
     "written, and seen": (WRITTEN, Result.HOLDS, "Enforced", ("True", "Ready")),
     "written, and not seen": (WRITTEN, Result.FAILS, "Failing", ("True", "Ready")),
     "a lack of the engine": (Said(State.PARTIAL, "x"), Result.HOLDS, "Partial", ("True", "Ready")),
+    "https that is not declared, and nobody can tell": (PRESUMED, Result.UNKNOWN, "Partial", ("True", "Ready")),
+    "https that is not declared, and seen all the same": (PRESUMED, Result.HOLDS, "Enforced", ("True", "Ready")),
     "on its way": (Said(State.PARTIAL, "x", pending=True), Result.FAILS, "Partial", ("False", "Partial")),
     "an engine that cannot": (Said(State.UNSUPPORTED, "x"), Result.FAILS, "Unsupported", ("False", "Unsupported")),
     "a refused write": (Said(State.FAILING, "x"), Result.HOLDS, "Failing", ("False", "Failing")),

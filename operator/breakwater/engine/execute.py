@@ -112,6 +112,7 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _apply_fields(self, action: ApplyFields) -> Callable[[], None]:
+        await self._confirm_gone(action)
         version = {"uid": action.decided_on.uid, "resourceVersion": action.decided_on.resource_version}
         metadata = {**action.manifest["metadata"], **version}
         answer = await self._writer.apply(
@@ -134,7 +135,7 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _relabel_secret(self, action: RelabelSecret) -> Callable[[], None]:
-        await self._confirm_gone(action.gone)
+        await self._confirm_gone(action)
         live = self._expect(action.target, action.replaces)
         marks = {"labels": action.labels, "annotations": action.annotations}
         managers = self._rivals(action.target, live.manifest, {"metadata": marks})
@@ -147,15 +148,17 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _delete(self, action: DeleteObject) -> Callable[[], None]:
-        await self._confirm_gone(action.gone)
+        await self._confirm_gone(action)
         await self._writer.delete(action.target, action.replaces)
         self._contests.forget(action.target)
         return partial(self._inventory.gone, action.target, action.replaces.uid)
 
-    async def _confirm_gone(self, gone: Gone | None) -> None:
+    async def _confirm_gone(self, action: Action) -> None:
         """A watch can be late or wrong; what is deleted does not come back, so ask once more."""
-        if gone is None:
-            return
+        for gone in action.gone:
+            await self._ask_again(gone)
+
+    async def _ask_again(self, gone: Gone) -> None:
         declaration = gone.declaration
         definition = await self._writer.read(definition_of(declaration.resource))
         if definition is None or "deletionTimestamp" in definition["metadata"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from breakwater.kernel.ownership import MANAGER
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
-from breakwater.kernel.references import INGRESS_CLASS, Ref, Subject
+from breakwater.kernel.references import GROUP, INGRESS_CLASS, Ref, Subject
 from breakwater.kernel.world import World
 
 ROUTE = "Route"
@@ -17,7 +17,9 @@ FIELD_MANAGER = f"{MANAGER}/{ROUTE}"
 CLASS = "kubernetes.io/ingress.class"
 """The old way to name a class, from before `spec.ingressClassName`; engines still honour it."""
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
-_READ = ("nginx.org/", "traefik.ingress.kubernetes.io/", CLASS)
+ZONES = f"{GROUP}/zones"
+"""On an Ingress, which zone asked for what of ours stands there; see `record`."""
+_READ = (ZONES, "nginx.org/", "traefik.ingress.kubernetes.io/", CLASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,13 @@ def route_of(namespace: str, ingress: str) -> Subject:
     return Subject(ROUTE, namespace, ingress)
 
 
+def wrote_on(manifest: Manifest) -> bool:
+    """Whether something of ours stands on a reduced Ingress."""
+    return any(FIELD_MANAGER in managers for managers in (manifest.get("writers") or {}).values())
+
+
 def _trace(manifest: Manifest) -> Subject | None:
-    if not any(FIELD_MANAGER in managers for managers in (manifest.get("writers") or {}).values()):
+    if not wrote_on(manifest):
         return None
     return route_of(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
 

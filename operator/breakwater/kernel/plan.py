@@ -102,11 +102,14 @@ class ApplyFields(Action):
         manager: as whom.
         decided_on: the object as it was looked at. Its uid keeps a deleted one from coming back as a stub; its version
             voids a request that comes late, or again because its answer was lost.
+        defended: whether its fields are to stand for good. Then writing them again because somebody took them away is a
+            re-take, and is given up after the third in ten minutes; what is ordered once is not.
     """
 
     manifest: Manifest
     manager: str
     decided_on: Version
+    defended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

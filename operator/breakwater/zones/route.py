@@ -292,6 +292,7 @@ def _annotate(
         },
         manager=FIELD_MANAGER,
         decided_on=looked_at.value,
+        defended=True,
         takes_away=bool(lost) or _shrinks(ingress, changed),
         gone=tuple(dict.fromkeys(gone for feature, gone in leaving.items() if feature not in record)),
         notable=True,

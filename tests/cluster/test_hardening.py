@@ -130,13 +130,22 @@ def test_observe_writes_nothing_but_status_and_names_the_fields(plane: ControlPl
     assert enforced(plane, place)["reason"] == "Observed"
 
 
-def test_back_to_observe_takes_back_what_refuses(plane: ControlPlane) -> None:
+def test_back_to_observe_what_is_bound_stays_and_goes_with_its_policy(plane: ControlPlane) -> None:
     place = namespace(plane, "back")
     with running(plane):
         plane.apply(policy(place))
-        await_bound(plane, place)
+        pair = await_bound(plane, place)
+        mark = still(plane, 3)
         plane.apply(policy(place, mode="Observe"))
-        wait_until(lambda: not made(plane, f"breakwater-{place}-"), 20, "the policies being taken back")
+        assert f"{pair} stays bound" in await_reason(plane, place, "Observed")
+        plane.apply(policy(place, mode="Observe", podDefaults={}))
+        await_reason(plane, place, "Observed")
+        settle(3)
+        assert [line for line in writes_but_status(plane, mark) if "leases" not in line] == []
+        assert len(made(plane, pair)) == 4
+        assert "HardeningPolicy" in tried(plane, pod(place, "root", ROOT))
+        plane.kubectl("delete", "harden", place)
+        wait_until(lambda: not made(plane, f"breakwater-{place}-"), 20, "its objects being collected")
         wait_until(lambda: not tried(plane, pod(place, "root", ROOT)), 20, "root being admitted")
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from breakwater.hardening.admission import Phase
 from breakwater.kernel.ownership import MANAGED_BY, MANAGER
-from breakwater.kernel.plan import ApplyObject, DeleteObject
+from breakwater.kernel.plan import ApplyObject, DeleteObject, Plan
 from breakwater.kernel.references import (
     CUSTOM_RESOURCE_DEFINITION,
     HARDENING_POLICY,
@@ -17,9 +18,13 @@ from breakwater.kernel.references import (
     Ref,
     definition_of,
 )
+from breakwater.kernel.restrain import restrain
 from breakwater.kernel.settings import Mode
+from breakwater.kernel.world import World
 from tests.unit.hardening.scene import (
+    NOW,
     POLICY_REF,
+    SUBJECT,
     act,
     answer,
     bound,
@@ -29,7 +34,7 @@ from tests.unit.hardening.scene import (
     standing,
     world,
 )
-from tests.unit.worlds import condition, message
+from tests.unit.worlds import MemoryWorld, condition, message
 
 
 def names(made: Any) -> list[str]:
@@ -165,7 +170,7 @@ def test_the_old_pair_stays_bound_until_the_new_one_is_loaded() -> None:
 
 def test_bindings_leave_before_their_policies_and_what_refuses_before_what_sets() -> None:
     made = bound()
-    made.edit(POLICY_REF, lambda item: item["spec"].update(mode="Observe"), by="somebody")
+    made.obscure(HARDENING_POLICY, "NotServed")
     result = planned(made)
     kinds = [action.target.resource.kind for action in result.actions]
     assert kinds == [
@@ -175,9 +180,69 @@ def test_bindings_leave_before_their_policies_and_what_refuses_before_what_sets(
         "ValidatingAdmissionPolicy",
     ]
     assert [len(action.after) for action in result.actions] == [0, 1, 2, 3]
-    assert result.mode is Mode.ENFORCE, "it would be kept back otherwise"
+    for action in result.actions:
+        made.act(action, NOW)
+    assert standing(made) == []
+
+
+def held(mode: str, made: MemoryWorld) -> Plan:
+    """What is planned, less what may not be written, once the policy or its operator went back to Observe."""
+    if mode == "policy":
+        made.edit(POLICY_REF, lambda item: item["spec"].update(mode="Observe"), by="somebody")
+    else:
+        made.settings = replace(made.settings, mode=Mode.OBSERVE)
+    plan = planned(made)
+    return restrain(plan, World(made, SUBJECT), SUBJECT)
+
+
+BACK = [
+    ("policy", "or narrow spec.namespaceSelector and set spec.mode to Enforce", ("True", "Observing")),
+    ("operator", "start it with Enforce to go on", ("True", "Bound")),
+]
+
+
+@pytest.mark.parametrize(("mode", "remedy", "ready"), BACK)
+def test_back_to_observe_what_is_bound_stays_and_status_says_how_to_lift_it(
+    mode: str, remedy: str, ready: tuple[str, str]
+) -> None:
+    made = bound()
+    result = held(mode, made)
+    assert (result.actions, result.withheld, result.measures) == ((), (), ())
+    assert condition(result, "Enforced") == ("False", "Observed")
+    assert f"{pair_of(made).name} stays bound in the wording it had" in message(result, "Enforced")
+    assert "delete the policy" in message(result, "Enforced")
+    assert remedy in message(result, "Enforced")
+    assert condition(result, "Ready") == ready
+    assert (result.status or {})["bound"] == pair_of(made).name
+
+
+@pytest.mark.parametrize(("mode", "remedy", "ready"), BACK)
+def test_back_to_observe_neither_drift_nor_another_wording_is_written(
+    mode: str, remedy: str, ready: tuple[str, str]
+) -> None:
+    made = bound()
+    old = pair_of(made).name
+    made.drop(Ref(VALIDATING_BINDING, "", old))
+    result = held(mode, made)
+    assert (result.actions, [item.reason for item in result.withheld]) == ((), ["Observed"])
+    made.edit(POLICY_REF, lambda item: item["spec"].update(podDefaults={"runAsUser": 7}), by="somebody")
+    result = held(mode, made)
+    assert (result.actions, len(result.withheld)) == ((), 4)
+    assert f"{old} stays bound" in message(result, "Enforced")
+    assert remedy in message(result, "Enforced")
+    assert condition(result, "Ready") == (ready if mode == "policy" else ("False", "Observed"))
+
+
+@pytest.mark.parametrize("mode", ["policy", "operator"])
+def test_back_to_observe_a_trial_under_way_stays_and_is_neither_asked_nor_ended(mode: str) -> None:
+    made = world()
     act(made)
-    assert names(made) == []
+    before = standing(made)
+    answer(made, Phase.TRIAL)
+    result = held(mode, made)
+    assert (result.actions, result.measures, standing(made)) == ((), (), before)
+    assert condition(result, "Enforced") == ("False", "Observed")
+    assert "bound" not in (result.status or {})
 
 
 def test_observe_plans_what_enforce_would_make_and_is_ready() -> None:
@@ -187,18 +252,6 @@ def test_observe_plans_what_enforce_would_make_and_is_ready() -> None:
     assert result.measures == ()
     assert condition(result, "Ready") == ("True", "Observing")
     assert condition(result, "Enforced") == ("False", "Observed")
-
-
-@pytest.mark.parametrize("started_with", [Mode.OBSERVE])
-def test_under_an_observing_operator_what_is_bound_is_left_alone(started_with: Mode) -> None:
-    made = bound()
-    made.settings = type(made.settings)(mode=started_with)
-    assert condition(planned(made), "Enforced") == ("True", "Bound")
-    made.edit(POLICY_REF, lambda item: item["spec"].update(podDefaults={"runAsUser": 7}), by="somebody")
-    result = planned(made)
-    assert condition(result, "Ready") == ("False", "Observed")
-    assert "stays bound" in message(result, "Enforced")
-    assert result.mode is Mode.ENFORCE, "the operator's own mode keeps it back"
 
 
 def test_suspended_nothing_is_tried() -> None:
@@ -242,7 +295,14 @@ def test_an_object_of_others_under_our_name_is_not_taken_over() -> None:
     made.put(foreign | {"metadata": {"name": name}, "spec": {}}, by="somebody")
     result = planned(made)
     assert result.actions == ()
-    assert condition(result, "Accepted") == ("False", "NameTaken")
+    assert condition(result, "Accepted") == condition(result, "Ready") == ("False", "NameTaken")
+
+
+def test_what_the_cluster_refuses_is_not_ready_under_observe_either() -> None:
+    made = world(declared=policy(mode="Observe"))
+    foreign = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy"}
+    made.put(foreign | {"metadata": {"name": pair_of(made).name}, "spec": {}}, by="somebody")
+    assert condition(planned(made), "Ready") == ("False", "NameTaken")
 
 
 def test_everything_made_is_ours_and_goes_with_the_policy() -> None:

@@ -35,6 +35,13 @@ def _validating(pair: Pair) -> Pair:
     return replace(pair, validating={**pair.validating, "validations": [*pair.validating["validations"], broken]})
 
 
+def _mistyped(pair: Pair) -> Pair:
+    """A field that no pod has, where no sample comes by: only the check of types sees it."""
+    expression = "!object.spec.?hostPID.orValue(false) || object.spec.hostNetworks"
+    unseen = {"expression": expression, "message": "mistyped", "reason": "Forbidden"}
+    return replace(pair, validating={**pair.validating, "validations": [*pair.validating["validations"], unseen]})
+
+
 def _forgetful(pair: Pair) -> Pair:
     """No error, only a default that is not set, and one that PodSecurity does not ask for."""
     first, *others = _given(pair.mutating)["mutations"]
@@ -49,7 +56,12 @@ def _given(spec: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return spec
 
 
-SPOILS: Mapping[str, Spoil] = {"mutating": _mutating, "validating": _validating, "forgetful": _forgetful}
+SPOILS: Mapping[str, Spoil] = {
+    "mutating": _mutating,
+    "validating": _validating,
+    "forgetful": _forgetful,
+    "mistyped": _mistyped,
+}
 
 
 def _catalogue(spoil: Spoil) -> Catalogue:

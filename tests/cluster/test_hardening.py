@@ -155,6 +155,7 @@ def test_back_to_observe_what_is_bound_stays_and_goes_with_its_policy(plane: Con
         ("mutating", "no such key: supplementalGroups"),
         ("validating", "no such key: supplementalGroups"),
         ("forgetful", "leaves out spec.securityContext.fsGroup"),
+        ("mistyped", "undefined field 'hostNetworks'"),
     ],
 )
 def test_a_broken_expression_is_never_bound_and_the_old_pair_stays(plane: ControlPlane, part: str, said: str) -> None:
@@ -242,6 +243,20 @@ def test_a_binding_that_somebody_deletes_or_opens_holds_again(plane: ControlPlan
         # What others add to a list that is shared cannot be taken from them; it is said, and not fought over.
         assert f"ValidatingAdmissionPolicyBinding {pair}" in await_reason(plane, place, "Altered")
         assert "validationActions; delete it" in status(plane, place)["conditions"][1]["message"]
+
+
+def test_a_binding_that_is_made_anew_is_seen_loaded_before_it_is_called_bound(plane: ControlPlane) -> None:
+    place = namespace(plane, "anew")
+    with running(plane):
+        plane.apply(policy(place))
+        pair = await_bound(plane, place)
+    plane.kubectl("delete", "validatingadmissionpolicybinding", pair)
+    wait_until(lambda: not tried(plane, pod(place, "root", ROOT)), 20, "root being admitted")
+    with running(plane):
+        await_reason(plane, place, "Loading")
+        await_bound(plane, place)
+        assert "HardeningPolicy" in tried(plane, pod(place, "root", ROOT)), "called bound before it held"
+        wait_until(lambda: len(made(plane, pair)) == 4, 20, "the bindings for samples being gone")
 
 
 def test_a_quiet_cluster_is_not_written_to_nor_is_it_by_a_restart(plane: ControlPlane) -> None:

@@ -59,14 +59,21 @@ class Planner:
     ) -> Plan:
         found = findings(spec, world)
         pair = self.build(subject.name, declared.uid, spec, world.settings.namespace)
-        way = rollout(subject, declared.uid, spec, pair, world)
+        way = rollout(subject, declared.uid, spec, pair, world, now)
         held = _held_back(spec, way, world)
         ready = _ready(spec, way, held)
         if held is not None:
             # What would be done is planned all the same, and kept back where all that may not be written is.
-            way = replace(way, measures=(), condition=held)
+            way = replace(way, measures=(), due=None, condition=held)
         status = _status(declared, way, ready, found, spec.profile, now)
-        return Plan(actions=way.actions, status=status, measures=way.measures, mode=spec.mode, suspended=spec.suspend)
+        return Plan(
+            actions=way.actions,
+            status=status,
+            due=way.due,
+            measures=way.measures,
+            mode=spec.mode,
+            suspended=spec.suspend,
+        )
 
 
 plan = Planner(build).plan

@@ -64,6 +64,16 @@ def test_a_pair_is_made_and_bound_for_samples_only() -> None:
     assert condition(second, "Ready") == ("Unknown", "Trying")
 
 
+def loading() -> MemoryWorld:
+    """A world in which the policy is bound and not seen to be loaded yet."""
+    made = world()
+    act(made)
+    answer(made, Phase.TRIAL)
+    act(made)
+    act(made)
+    return made
+
+
 def test_what_passed_its_trial_is_bound_seen_and_relieved_of_its_samples() -> None:
     made = world()
     act(made)
@@ -224,7 +234,7 @@ def test_back_to_observe_neither_drift_nor_another_wording_is_written(
     old = pair_of(made).name
     made.drop(Ref(VALIDATING_BINDING, "", old))
     result = held(mode, made)
-    assert (result.actions, [item.reason for item in result.withheld]) == ((), ["Observed"])
+    assert (result.actions, {item.reason for item in result.withheld}) == ((), {"Observed"})
     made.edit(POLICY_REF, lambda item: item["spec"].update(podDefaults={"runAsUser": 7}), by="somebody")
     result = held(mode, made)
     assert (result.actions, len(result.withheld)) == ((), 4)
@@ -260,21 +270,83 @@ def test_suspended_nothing_is_tried() -> None:
     assert condition(result, "Ready") == ("False", "Suspended")
 
 
+def trial_objects(made: MemoryWorld) -> list[str]:
+    return [name for name in names(made) if name.endswith(("-trial", "-loaded"))]
+
+
 @pytest.mark.parametrize("resource", [MUTATING_BINDING, VALIDATING_BINDING])
-def test_a_binding_that_was_deleted_comes_back_without_a_trial(resource: Any) -> None:
+def test_a_binding_that_was_deleted_comes_back_without_a_trial_and_is_seen_loaded_again(resource: Any) -> None:
     made = bound()
     made.drop(Ref(resource, "", pair_of(made).name))
     result = act(made)
-    assert [(type(action), action.target.resource) for action in result.actions] == [(ApplyObject, resource)]
+    assert condition(result, "Enforced") == ("False", "BindingMissing")
+    assert f"held to the rest of {pair_of(made).name} only" in message(result, "Enforced")
+    assert result.actions[-1].target == Ref(resource, "", pair_of(made).name)
+    assert not result.actions[-1].after, "what only serves the proof must not hinder it"
+    act(made)
+    waiting = planned(made)
+    assert condition(waiting, "Enforced") == condition(waiting, "Ready") == ("Unknown", "Loading")
+    assert [measure.name for measure in waiting.measures] == ["Loaded"]
+    answer(made, Phase.LOADED)
+    act(made)
     assert condition(planned(made), "Enforced") == ("True", "Bound")
+    assert names(made) == IN_FORCE
 
 
-def test_a_policy_whose_expressions_were_changed_is_put_right() -> None:
+@pytest.mark.parametrize("done", range(1, 4))
+def test_a_crash_while_a_binding_is_put_right_does_not_lose_that_it_has_to_be_seen_loaded(done: int) -> None:
+    made = bound()
+    made.drop(Ref(VALIDATING_BINDING, "", pair_of(made).name))
+    for action in planned(made).actions[:done]:
+        made.act(action, NOW)
+    while planned(made).actions:
+        act(made)
+    assert condition(planned(made), "Enforced") == ("Unknown", "Loading")
+
+
+def test_what_was_seen_before_a_binding_was_deleted_proves_nothing_of_the_one_that_is_made_anew() -> None:
+    made = loading()
+    answer(made, Phase.LOADED)
+    ref = Ref(VALIDATING_BINDING, "", pair_of(made).name)
+    made.drop(ref)
+    act(made)
+    assert [name for name in trial_objects(made) if name.endswith("-loaded")] == [], "they were made before it"
+    act(made)
+    assert condition(planned(made), "Enforced") == ("Unknown", "Loading")
+    answer(made, Phase.LOADED)
+    made.edit(ref, lambda item: item["spec"].update(validationActions=["Audit"]), by="somebody")
+    act(made)
+    assert condition(planned(made), "Enforced") != ("True", "Bound")
+
+
+def test_a_policy_whose_expressions_were_changed_is_put_right_and_seen_loaded_again() -> None:
     made = bound()
     ref = Ref(VALIDATING_POLICY, "", pair_of(made).name)
     made.edit(ref, lambda item: item["spec"].update(validations=item["spec"]["validations"][:1]), by="somebody")
+    assert act(made).actions[-1].target == ref
+    act(made)
+    assert condition(planned(made), "Enforced") == ("Unknown", "Loading")
+
+
+def test_marks_that_somebody_removed_come_back_and_prove_nothing_new() -> None:
+    made = bound()
+    ref = Ref(VALIDATING_POLICY, "", pair_of(made).name)
+    made.edit(ref, lambda item: item["metadata"]["labels"].clear(), by="somebody")
     assert [action.target for action in act(made).actions] == [ref]
     assert condition(planned(made), "Enforced") == ("True", "Bound")
+
+
+def test_a_trial_that_somebody_altered_is_told_and_not_waited_for() -> None:
+    made = world()
+    act(made)
+    ref = Ref(VALIDATING_POLICY, "", pair_of(made).name)
+    never = {"name": "never", "expression": "false"}
+    made.edit(ref, lambda item: item["spec"]["matchConditions"].append(never), by="somebody")
+    answer(made, Phase.TRIAL, {"warnings": ()})
+    result = planned(made)
+    assert condition(result, "Enforced") == ("False", "Altered")
+    assert f"{ref}: somebody added" in message(result, "Enforced")
+    assert "nothing is bound" in message(result, "Enforced")
 
 
 def test_a_condition_that_somebody_added_is_told_and_not_fought_over() -> None:

@@ -5,7 +5,6 @@ The builder of policies is an argument of their planner; here it is given one th
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -44,10 +43,10 @@ def _mistyped(pair: Pair) -> Pair:
 
 def _forgetful(pair: Pair) -> Pair:
     """No error, only a default that is not set, and one that PodSecurity does not ask for."""
-    first, *others = _given(pair.mutating)["mutations"]
-    expression = re.sub(r"\?fsGroup: .*?optional.none\(\), ", "", first["applyConfiguration"]["expression"])
-    mutation = {**first, "applyConfiguration": {"expression": expression}}
-    return replace(pair, mutating={**_given(pair.mutating), "mutations": [mutation, *others]})
+    (mutation,) = _given(pair.mutating)["mutations"]
+    steps = [step for step in mutation["jsonPatch"]["expression"].split("\n") if "fsGroup" not in step]
+    forgetful = {**mutation, "jsonPatch": {"expression": "\n".join(steps)}}
+    return replace(pair, mutating={**_given(pair.mutating), "mutations": [forgetful]})
 
 
 def _given(spec: Mapping[str, Any] | None) -> Mapping[str, Any]:

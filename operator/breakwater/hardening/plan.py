@@ -88,7 +88,8 @@ def _without_kind(subject: Subject, world: World) -> Plan:
     owned = world.indexed(OWNED, subject)
     if not isinstance(definition, Absent) or not isinstance(owned, Present):
         return Plan()
-    return Plan(actions=taken_back(owned.value, f"{subject} is gone, and so is the definition of its kind"))
+    why = f"{subject} is gone, and so is the definition of its kind"
+    return Plan(actions=taken_back(owned.value, "DeclarationGone", why))
 
 
 def _wording(version: str) -> str:

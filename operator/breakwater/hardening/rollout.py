@@ -121,23 +121,25 @@ def bound_name(owned: tuple[tuple[Ref, Mark], ...]) -> str:
     return names.get(VALIDATING_BINDING) or names.get(MUTATING_BINDING) or ""
 
 
-def taken_back(owned: tuple[tuple[Ref, Mark], ...], why: str, keep: frozenset[Ref] = frozenset()) -> tuple[Action, ...]:
+def taken_back(
+    owned: tuple[tuple[Ref, Mark], ...], reason: str, why: str, keep: frozenset[Ref] = frozenset()
+) -> tuple[Action, ...]:
     """Delete what is not kept: bindings first, for with its policy gone a binding would be an error."""
     leaving = [(ref, mark) for ref, mark in owned if ref not in keep and not mark.deleting]
     actions: list[Action] = []
     # What refuses before what sets: in between, pods must not be refused for what is not set any more.
     for resource in (VALIDATING_BINDING, MUTATING_BINDING, *POLICIES):
         after = tuple(action.id for action in actions if action.target.resource is not resource)
-        actions += [_delete(ref, mark, why, after) for ref, mark in leaving if ref.resource is resource]
+        actions += [_delete(ref, mark, reason, why, after) for ref, mark in leaving if ref.resource is resource]
     return tuple(actions)
 
 
-def _delete(ref: Ref, mark: Mark, why: str, after: tuple[str, ...] = ()) -> DeleteObject:
+def _delete(ref: Ref, mark: Mark, reason: str, why: str, after: tuple[str, ...] = ()) -> DeleteObject:
     # Not `takes_away`: nothing is lost that a plan could not make again.
     return DeleteObject(
         id=f"delete:{ref.resource.kind}/{ref.name}",
         target=ref,
-        reason="Superseded",
+        reason=reason,
         message=why,
         replaces=mark.version,
         after=after,
@@ -163,7 +165,7 @@ def _bound(
         waits = _loading(pair, made, stands, world, defaults)
         if waits is not None:
             return waits
-    leaving = taken_back(before, f"{pair.name} is in force", frozenset(wanted))
+    leaving = taken_back(before, "Superseded", f"{pair.name} is in force", frozenset(wanted))
     message = f"{pair.name} is bound: the API server sets what is missing and refuses what violates the profile"
     return Rollout(true("Enforced", "Bound", message), leaving, bound=pair.name)
 
@@ -184,7 +186,9 @@ def _put_right(
         # The sign comes first, so that a crash in between does not lose it; bindings that were seen loaded before the
         # repair prove nothing of it, and are made anew after it.
         why = f"{pair.name} is put right, and has to be seen loaded"
-        stale = tuple(_delete(ref, stands.ours[ref].mark, why) for ref in made.loaded if ref in stands.ours)
+        stale = tuple(
+            _delete(ref, stands.ours[ref].mark, "Superseded", why) for ref in made.loaded if ref in stands.ours
+        )
         actions = (*_applies(_missing(made.trial, stands), why), *stale, *repairing)
     return Rollout(condition, actions, bound=bound_name(before))
 

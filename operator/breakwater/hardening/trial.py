@@ -110,9 +110,9 @@ def _judged(name: str, answer: Answer, pair: Pair, defaults: PodDefaults) -> Ver
     if fault is not None:
         return Verdict(State.FAILED, f"sample {name}: {fault[:_LONGEST]}")
     if not answer.is_admitted:
-        return Verdict(
-            State.HINDERED, f"sample {name} was refused by others than its policies: {answer.message[:_LONGEST]}"
-        )
+        refused = f"sample {name} was refused by others than its policies: {answer.message[:_LONGEST]}"
+        remedy = f"let dry runs of pods with the label {TRIAL} pass in namespace {pair.own_namespace}"
+        return Verdict(State.HINDERED, f"{refused}; {remedy}")
     marked = pair.mutating is None or name == "windows" or answer.annotations.get(pair.mark[0]) == pair.mark[1]
     if not marked or not any(pair.marker in warning for warning in answer.warnings):
         return Verdict(State.WAITING, "the API server has not loaded its policies yet")

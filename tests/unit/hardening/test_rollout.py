@@ -141,6 +141,9 @@ def test_a_bare_sample_that_is_refused_before_the_policies_are_loaded_says_nothi
     others = {"warnings": (), "annotations": {}}
     answer(made, Phase.TRIAL, others | {"code": 403, "message": "violates PodSecurity"}, "bare")
     assert condition(planned(made), "Enforced") == ("Unknown", "TrialHindered")
+    assert message(planned(made), "Enforced").partition("; let dry runs of pods")[1], (
+        "who is hindered is told what to do"
+    )
     answer(made, Phase.TRIAL, others, "declared", {"bare": {"code": 403, "message": "violates PodSecurity"}})
     assert condition(planned(made), "Enforced") == ("Unknown", "Trying")
 
@@ -190,6 +193,7 @@ def test_bindings_leave_before_their_policies_and_what_refuses_before_what_sets(
         "ValidatingAdmissionPolicy",
     ]
     assert [len(action.after) for action in result.actions] == [0, 1, 2, 3]
+    assert {action.reason for action in result.actions} == {"DeclarationGone"}
     for action in result.actions:
         made.act(action, NOW)
     assert standing(made) == []

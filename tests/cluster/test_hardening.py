@@ -231,8 +231,10 @@ def test_a_binding_that_somebody_deletes_or_opens_holds_again(plane: ControlPlan
     with running(plane):
         plane.apply(policy(place))
         pair = await_bound(plane, place)
+        wait_until(lambda: len(made(plane, pair)) == 4, 20, "the bindings for samples being gone")
+        whole = made(plane, pair)
         plane.kubectl("delete", "validatingadmissionpolicybinding", pair)
-        wait_until(lambda: len(made(plane, pair)) == 4, 20, "the binding being back")
+        wait_until(lambda: made(plane, pair) == whole, 20, "the binding being back")
         opened = json.dumps({"spec": {"validationActions": ["Audit"]}})
         plane.kubectl("patch", "validatingadmissionpolicybinding", pair, "--type=merge", "-p", opened)
 
@@ -252,8 +254,16 @@ def test_a_binding_that_is_made_anew_is_seen_loaded_before_it_is_called_bound(pl
         pair = await_bound(plane, place)
     plane.kubectl("delete", "validatingadmissionpolicybinding", pair)
     wait_until(lambda: not tried(plane, pod(place, "root", ROOT)), 20, "root being admitted")
+    mark = plane.audit().mark()
+
+    def told() -> bool:
+        """Whether status was written once the bindings for samples were made."""
+        lines = writes(plane, mark)
+        first = next((number for number, line in enumerate(lines) if f"{pair}-loaded" in line), len(lines))
+        return any("hardeningpolicies/status" in line for line in lines[first:])
+
     with running(plane):
-        await_reason(plane, place, "Loading")
+        wait_until(told, 40, "it being seen loaded")
         await_bound(plane, place)
         assert "HardeningPolicy" in tried(plane, pod(place, "root", ROOT)), "called bound before it held"
         wait_until(lambda: len(made(plane, pair)) == 4, 20, "the bindings for samples being gone")

@@ -138,7 +138,7 @@ def test_back_to_observe_what_is_bound_stays_and_goes_with_its_policy(plane: Con
         mark = still(plane, 3)
         plane.apply(policy(place, mode="Observe"))
         assert f"{pair} stays bound" in await_reason(plane, place, "Observed")
-        plane.apply(policy(place, mode="Observe", podDefaults={}))
+        plane.apply(policy(place, mode="Observe", podDefaults={"runAsNonRoot": True}))
         await_reason(plane, place, "Observed")
         settle(3)
         assert [line for line in writes_but_status(plane, mark) if "leases" not in line] == []

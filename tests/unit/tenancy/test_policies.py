@@ -147,6 +147,10 @@ def test_one_value_is_to_be_replaced_elsewhere_and_it_is_the_account_of_deploy_b
     assert "breakwater-system" not in without
 
 
+def test_a_template_can_take_them_as_they_are() -> None:
+    assert not any(braces in text for text in render().values() for braces in ("{{", "}}"))
+
+
 def test_no_policy_looks_like_one_that_the_operator_made() -> None:
     labels = [item["metadata"]["labels"] for item in _documents()]
     assert all("app.kubernetes.io/managed-by" not in item for item in labels)

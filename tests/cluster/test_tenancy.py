@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
 
+from breakwater.cli.catalogue import KINDS
 from tests.cluster.harness import ROOT, USER, OperatorProcess, authority, conditions, install, is_ready
 from tests.cluster.ledger import namespace
 from tests.cluster.listening import Door, door, listening
@@ -30,8 +32,10 @@ from tests.controlplane import ControlPlane, KubectlError, wait_until
 from tests.kinds_bad_inputs.table import merged
 
 TENANCY = ROOT / "deploy" / "tenancy"
-DECLARER, EDITOR = "declarer", "editor"
-"""Who may write what Breakwater serves in one namespace, and nothing else; and who may also write all that is usual."""
+DECLARER, EDITOR, COLLEAGUE, MEDDLER = "declarer", "editor", "colleague", "meddler"
+"""Who may write what Breakwater serves in one namespace, and nothing else; who has the usual `edit` there and may use
+authorities; the same without the latter; and who may write all that is Breakwater's, everywhere."""
+PLURALS = {kind.resource.kind: kind.resource.plural for kind in KINDS}
 GROUP = "breakwater.dev"
 DECLARED = ("communicationchannels", "rotationschedules", "securityzones")
 WRITING = ("create", "get", "list", "patch", "update", "delete")
@@ -71,10 +75,8 @@ def _user(name: str, rules: Iterable[Rule]) -> list[Manifest]:
 
 def _declaring(manifest: Mapping[str, Any]) -> list[Rule]:
     """The rights over the resource itself, which are not in question."""
-    plurals = {"SecurityZone": "securityzones", "HardeningPolicy": "hardeningpolicies"}
-    plural = plurals.get(manifest["kind"], f"{manifest['kind'].lower()}s".replace("authoritys", "authorities"))
     place = manifest["metadata"].get("namespace", EVERYWHERE)
-    return [Rule(verb, plural, GROUP, place=place) for verb in WRITING]
+    return [Rule(verb, PLURALS[manifest["kind"]], GROUP, place=place) for verb in WRITING]
 
 
 def _users() -> list[Manifest]:
@@ -83,21 +85,25 @@ def _users() -> list[Manifest]:
         rights = [*_declaring(attack.manifest), *attack.held]
         made += _user(f"attacker-{number}", rights)
         made += _user(f"holder-{number}", [*rights, attack.missing])
-    declaring = [Rule(verb, plural, GROUP) for plural in DECLARED for verb in WRITING]
-    made += _user(DECLARER, declaring)
-    made += _user(EDITOR, [*declaring, Rule("use", "certificateauthorities", GROUP)])
+    made += _user(DECLARER, [Rule(verb, plural, GROUP) for plural in DECLARED for verb in WRITING])
+    made += _user(EDITOR, [Rule("use", "certificateauthorities", GROUP)])
+    parts = [part for plural in PLURALS.values() for part in (plural, f"{plural}/status")]
+    made += _user(MEDDLER, [Rule(verb, part, GROUP, place=EVERYWHERE) for part in parts for verb in WRITING])
+    return [*made, *_usual_edit()]
+
+
+def _usual_edit() -> list[Manifest]:
+    """The role that Kubernetes comes with, with ours aggregated to it, in one namespace; it holds no `use`."""
+    common = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    labels = {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}
+    rule = {"apiGroups": [GROUP], "resources": list(DECLARED), "verbs": list(WRITING)}
     edit = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
-    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "roleRef": edit}
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user} for user in (EDITOR, COLLEAGUE)]
     metadata = {"name": "edit", "namespace": HOME}
-    made.append({**binding, "metadata": metadata, "subjects": [{"kind": "User", "name": EDITOR}]})
-    for status in ("update", "patch", "get"):
-        made += _role(f"status-{status}", [_status_rule(status)], EVERYWHERE, "meddler")
-    return made
-
-
-def _status_rule(verb: str) -> Manifest:
-    plurals = (*DECLARED, "certificateauthorities", "hardeningpolicies")
-    return {"apiGroups": [GROUP], "resources": [*plurals, *(f"{each}/status" for each in plurals)], "verbs": [verb]}
+    return [
+        {**common, "kind": "ClusterRole", "metadata": {"name": "breakwater-edit", "labels": labels}, "rules": [rule]},
+        {**common, "kind": "RoleBinding", "metadata": metadata, "roleRef": edit, "subjects": subjects},
+    ]
 
 
 def _attempt(cluster: ControlPlane, user: str, attack: Attack) -> str:
@@ -134,6 +140,7 @@ def cluster() -> Iterator[ControlPlane]:
         cluster.apply(_users())
         cluster.apply(TENANCY)
         wait_until(lambda: _in_force(cluster), 60, "the policies being in force")
+        wait_until(lambda: _can_declare(cluster), 30, "the aggregated role")
         yield cluster
 
 
@@ -141,7 +148,11 @@ def _in_force(cluster: ControlPlane) -> bool:
     """Whether the API server has loaded all of them: one request for each shows it."""
     shown = {attack.words[0].partition("[")[0] + attack.manifest["kind"]: name for name, attack in ATTACKS.items()}
     tried = [_refusal(lambda name=name: _try(cluster, "attacker", name)) for name in shown.values()]
-    return all(tried) and bool(_refusal(lambda: _write_status(cluster, "bwca/platform", "meddler")))
+    return all(tried) and bool(_refusal(lambda: _write_status(cluster, "bwca/platform", MEDDLER)))
+
+
+def _can_declare(cluster: ControlPlane) -> bool:
+    return not _refusal(lambda: cluster.kubectl("auth", "can-i", "create", "chan", "-n", HOME, "--as", COLLEAGUE))
 
 
 def _try(cluster: ControlPlane, who: str, name: str) -> str:
@@ -204,6 +215,29 @@ def test_edit_in_one_namespace_declares_nothing_elsewhere(cluster: ControlPlane,
     _create(cluster, merged(manifest, {"metadata": {"name": "fresh"}}), "admin")
 
 
+def test_the_usual_edit_issues_nothing_without_the_use_of_an_authority(cluster: ControlPlane) -> None:
+    said = _refusal(lambda: _create(cluster, serving("fresh"), COLLEAGUE))
+    assert 'colleague may not use certificateauthorities.breakwater.dev "platform" in namespace shop' in said
+    _create(cluster, serving("fresh"), EDITOR)
+
+
+def test_in_observe_nothing_is_asked_for_that_is_not_read(cluster: ControlPlane) -> None:
+    everything = {
+        "authentication": {"password": {"generate": {"username": "app"}}},
+        "consumers": [{"name": "victim"}],
+        "output": {"secretName": "fresh"},
+        "deletionPolicy": "Delete",
+    }
+    _create(cluster, serving("fresh", mode="Observe", **everything), DECLARER)
+
+
+def test_a_name_that_the_api_server_generates_is_known_when_rights_are_asked(cluster: ControlPlane) -> None:
+    name = "binding-changed-for-him"
+    manifest = merged(ATTACKS[name].manifest, {"metadata": {"name": None, "generateName": "made-"}})
+    said = _refusal(lambda: _create(cluster, manifest, f"attacker-{list(ATTACKS).index(name)}"))
+    assert re.search(r'may not update secrets "made-[a-z0-9]{5}-binding" in namespace shop', said)
+
+
 def test_the_usual_edit_suffices_for_the_largest_channel_there_can_be(cluster: ControlPlane) -> None:
     """No expression and no policy meets the API server's limits of cost."""
     everything = {
@@ -225,7 +259,7 @@ def test_the_usual_edit_suffices_for_the_largest_channel_there_can_be(cluster: C
 
 @pytest.mark.parametrize("what", STATUSES)
 def test_nobody_but_the_operator_writes_status(cluster: ControlPlane, what: str) -> None:
-    for user in ("meddler", USER):
+    for user in (MEDDLER, USER):
         said = _refusal(lambda user=user: _write_status(cluster, what, user))
         wanted = "" if user == USER else f"status: it is written by {USER} alone, not by {user}; change spec instead"
         assert (wanted in said) if wanted else not said

@@ -146,8 +146,9 @@ def cluster() -> Iterator[ControlPlane]:
 
 def _in_force(cluster: ControlPlane) -> bool:
     """Whether the API server has loaded all of them: one request for each shows it."""
-    shown = {attack.words[0].partition("[")[0] + attack.manifest["kind"]: name for name, attack in ATTACKS.items()}
-    tried = [_refusal(lambda name=name: _try(cluster, "attacker", name)) for name in shown.values()]
+    by_kind = {attack.manifest["kind"]: name for name, attack in reversed(ATTACKS.items())}
+    shown = (*by_kind.values(), "restart-of-a-deployment", "restart-of-the-last-of-many")
+    tried = [_refusal(lambda name=name: _try(cluster, "attacker", name)) for name in shown]
     return all(tried) and bool(_refusal(lambda: _write_status(cluster, "bwca/platform", MEDDLER)))
 
 

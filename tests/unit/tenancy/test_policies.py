@@ -54,6 +54,13 @@ def _names_something(path: str) -> bool:
     return path.lower().endswith(("name", "serviceaccounts[]")) and ".match" not in path
 
 
+def _fields(plural: str) -> set[str]:
+    """All that a resource of that type may hold."""
+    kind = next(kind for kind in KINDS if kind.resource.plural == plural)
+    schema = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return {*_paths(schema, "spec"), "metadata.name"}
+
+
 def _references() -> list[tuple[str, str]]:
     """Kind and path of each."""
     found: list[tuple[str, str]] = []
@@ -118,6 +125,21 @@ def test_every_policy_is_bound_and_refuses() -> None:
     assert {item["policyName"] for item in bindings} == set(POLICIES)
     assert all(item == {"policyName": item["policyName"], "validationActions": ["Deny"]} for item in bindings)
     assert all(spec["failurePolicy"] == "Fail" for spec in POLICIES.values())
+
+
+def _looked_at(spec: Mapping[str, Any]) -> set[str]:
+    """The fields of the object that its expressions name."""
+    texts = [item["expression"] for item in (*spec.get("variables", ()), *spec["validations"])]
+    paths = [path for text in texts for path in re.findall(r"\bobject((?:\.\??\w+|\[\d+\])+)", text)]
+    plain = (re.sub(r"\[\d+\]", "[]", path.replace("?", "")) for path in paths)
+    return {path.removeprefix(".").removesuffix(".orValue").removesuffix(".hasValue") for path in plain}
+
+
+@pytest.mark.parametrize("name", [name for name in POLICIES if not name.startswith("status.")])
+def test_every_field_that_a_policy_looks_at_exists(name: str) -> None:
+    """The API server takes an optional field that no kind has for one that is always absent, and asks for nothing."""
+    (plural,) = POLICIES[name]["matchConstraints"]["resourceRules"][0]["resources"]
+    assert _looked_at(POLICIES[name]) <= _fields(plural)
 
 
 @pytest.mark.parametrize("name", POLICIES)

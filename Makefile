@@ -21,6 +21,7 @@ check: $(READY)  ## lint, types, rooms, drift of generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/breakwater crds --check crds
+	$(BIN)/python -m breakwater.tenancy --check deploy/tenancy
 
 format: $(READY)  ## let the formatter have its way
 	$(BIN)/ruff check --fix operator tests
@@ -28,6 +29,7 @@ format: $(READY)  ## let the formatter have its way
 
 generate: $(READY)  ## write every generated file
 	$(BIN)/breakwater crds --write crds
+	$(BIN)/python -m breakwater.tenancy --write deploy/tenancy
 
 lock: $(READY)  ## resolve pyproject.toml anew
 	$(BIN)/pip install -q uv

@@ -5,7 +5,6 @@ The builder of policies is an argument of their planner; here it is given one th
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,12 +34,19 @@ def _validating(pair: Pair) -> Pair:
     return replace(pair, validating={**pair.validating, "validations": [*pair.validating["validations"], broken]})
 
 
+def _mistyped(pair: Pair) -> Pair:
+    """A field that no pod has, where no sample comes by: only the check of types sees it."""
+    expression = "!object.spec.?hostPID.orValue(false) || object.spec.hostNetworks"
+    unseen = {"expression": expression, "message": "mistyped", "reason": "Forbidden"}
+    return replace(pair, validating={**pair.validating, "validations": [*pair.validating["validations"], unseen]})
+
+
 def _forgetful(pair: Pair) -> Pair:
     """No error, only a default that is not set, and one that PodSecurity does not ask for."""
-    first, *others = _given(pair.mutating)["mutations"]
-    expression = re.sub(r"\?fsGroup: .*?optional.none\(\), ", "", first["applyConfiguration"]["expression"])
-    mutation = {**first, "applyConfiguration": {"expression": expression}}
-    return replace(pair, mutating={**_given(pair.mutating), "mutations": [mutation, *others]})
+    (mutation,) = _given(pair.mutating)["mutations"]
+    steps = [step for step in mutation["jsonPatch"]["expression"].split("\n") if "fsGroup" not in step]
+    forgetful = {**mutation, "jsonPatch": {"expression": "\n".join(steps)}}
+    return replace(pair, mutating={**_given(pair.mutating), "mutations": [forgetful]})
 
 
 def _given(spec: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -49,7 +55,12 @@ def _given(spec: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return spec
 
 
-SPOILS: Mapping[str, Spoil] = {"mutating": _mutating, "validating": _validating, "forgetful": _forgetful}
+SPOILS: Mapping[str, Spoil] = {
+    "mutating": _mutating,
+    "validating": _validating,
+    "forgetful": _forgetful,
+    "mistyped": _mistyped,
+}
 
 
 def _catalogue(spoil: Spoil) -> Catalogue:

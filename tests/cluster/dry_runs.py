@@ -18,11 +18,12 @@ _WARNING = re.compile(r'299 \S+ "(.*)"')
 
 
 class Answer(NamedTuple):
-    """What the API server said: its code, the message of a refusal, and warnings beside it."""
+    """What the API server said: its code, the message of a refusal, warnings beside it, and what it would store."""
 
     code: int
     message: str
     warnings: tuple[str, ...]
+    stored: Mapping[str, Any]
 
 
 class DryRuns:
@@ -66,4 +67,5 @@ class DryRuns:
         ):
             answer = orjson.loads(await response.read())
             said = [_WARNING.fullmatch(text) for text in response.headers.getall("Warning", [])]
-            return Answer(response.status, str(answer.get("message", "")), tuple(match[1] for match in said if match))
+            warnings = tuple(match[1] for match in said if match)
+            return Answer(response.status, str(answer.get("message", "")), warnings, answer)

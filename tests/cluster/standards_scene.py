@@ -42,7 +42,7 @@ def wordings() -> tuple[Wording, ...]:
     """Every policy that differs from the others; together they are all levels and versions."""
     found: dict[tuple[Level, str], list[Version]] = {}
     for level, version in by_standard():
-        found.setdefault((level, json.dumps(policy_validations(level, version))), []).append(version)
+        found.setdefault((level, json.dumps(policy_validations(checks(level, version)))), []).append(version)
     return tuple(Wording(level, max(versions), tuple(versions)) for (level, _), versions in found.items())
 
 

@@ -34,16 +34,11 @@ def plane() -> Iterator[ControlPlane]:
         yield made
 
 
-@pytest.fixture
-def space(plane: ControlPlane, request: pytest.FixtureRequest) -> str:
-    name = f"s-{abs(hash(request.node.name)) % 10**8}"
-    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
-
-
 @pytest.mark.parametrize("way", ["server-side with force", "client-side apply", "replace"])
 def test_who_applies_the_same_manifest_each_second_is_not_fought(plane: ControlPlane, space: str, way: str) -> None:
     manifest = consumer(space, "app", "a-tls")
+    # Longer than the pause between two replacements, or a restart might be through before it is undone.
+    manifest["spec"]["minReadySeconds"] = 10 if way == "replace" else 0
     with OperatorProcess(plane) as operator:
         operator.wait_leading()
         plane.apply(flow(space, "a"))

@@ -32,12 +32,6 @@ def plane() -> Iterator[ControlPlane]:
         yield made_now
 
 
-@pytest.fixture(scope="module")
-def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(plane.url, plane.workdir / "pki" / "ca.crt") as running:
-        yield running
-
-
 class Death(NamedTuple):
     """A request at which the operator dies."""
 

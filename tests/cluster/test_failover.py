@@ -34,12 +34,6 @@ def plane() -> Iterator[ControlPlane]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(plane.url, plane.workdir / "pki" / "ca.crt") as running:
-        yield running
-
-
 @pytest.fixture
 def leader(plane: ControlPlane) -> Iterator[OperatorProcess]:
     with OperatorProcess(plane, identity="leader") as running:

@@ -44,12 +44,6 @@ def plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="module")
-def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(plane.url, plane.workdir / "pki" / "ca.crt") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def kubelet(plane: ControlPlane, proxy: FaultProxy) -> Iterator[Kubelet]:
     with Kubelet(OperatorProcess(plane, server=proxy.url, ca_file=proxy.ca_file)) as running:
         wait_until(all_ready(plane, "bwca"), 30, "the authority being Ready")

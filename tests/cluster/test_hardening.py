@@ -130,13 +130,22 @@ def test_observe_writes_nothing_but_status_and_names_the_fields(plane: ControlPl
     assert enforced(plane, place)["reason"] == "Observed"
 
 
-def test_back_to_observe_takes_back_what_refuses(plane: ControlPlane) -> None:
+def test_back_to_observe_what_is_bound_stays_and_goes_with_its_policy(plane: ControlPlane) -> None:
     place = namespace(plane, "back")
     with running(plane):
         plane.apply(policy(place))
-        await_bound(plane, place)
+        pair = await_bound(plane, place)
+        mark = still(plane, 3)
         plane.apply(policy(place, mode="Observe"))
-        wait_until(lambda: not made(plane, f"breakwater-{place}-"), 20, "the policies being taken back")
+        assert f"{pair} stays bound" in await_reason(plane, place, "Observed")
+        plane.apply(policy(place, mode="Observe", podDefaults={"runAsNonRoot": True}))
+        await_reason(plane, place, "Observed")
+        settle(3)
+        assert [line for line in writes_but_status(plane, mark) if "leases" not in line] == []
+        assert len(made(plane, pair)) == 4
+        assert "HardeningPolicy" in tried(plane, pod(place, "root", ROOT))
+        plane.kubectl("delete", "harden", place)
+        wait_until(lambda: not made(plane, f"breakwater-{place}-"), 20, "its objects being collected")
         wait_until(lambda: not tried(plane, pod(place, "root", ROOT)), 20, "root being admitted")
 
 
@@ -146,6 +155,7 @@ def test_back_to_observe_takes_back_what_refuses(plane: ControlPlane) -> None:
         ("mutating", "no such key: supplementalGroups"),
         ("validating", "no such key: supplementalGroups"),
         ("forgetful", "leaves out spec.securityContext.fsGroup"),
+        ("mistyped", "undefined field 'hostNetworks'"),
     ],
 )
 def test_a_broken_expression_is_never_bound_and_the_old_pair_stays(plane: ControlPlane, part: str, said: str) -> None:
@@ -221,8 +231,10 @@ def test_a_binding_that_somebody_deletes_or_opens_holds_again(plane: ControlPlan
     with running(plane):
         plane.apply(policy(place))
         pair = await_bound(plane, place)
+        wait_until(lambda: len(made(plane, pair)) == 4, 20, "the bindings for samples being gone")
+        whole = made(plane, pair)
         plane.kubectl("delete", "validatingadmissionpolicybinding", pair)
-        wait_until(lambda: len(made(plane, pair)) == 4, 20, "the binding being back")
+        wait_until(lambda: made(plane, pair) == whole, 20, "the binding being back")
         opened = json.dumps({"spec": {"validationActions": ["Audit"]}})
         plane.kubectl("patch", "validatingadmissionpolicybinding", pair, "--type=merge", "-p", opened)
 
@@ -233,6 +245,28 @@ def test_a_binding_that_somebody_deletes_or_opens_holds_again(plane: ControlPlan
         # What others add to a list that is shared cannot be taken from them; it is said, and not fought over.
         assert f"ValidatingAdmissionPolicyBinding {pair}" in await_reason(plane, place, "Altered")
         assert "validationActions; delete it" in status(plane, place)["conditions"][1]["message"]
+
+
+def test_a_binding_that_is_made_anew_is_seen_loaded_before_it_is_called_bound(plane: ControlPlane) -> None:
+    place = namespace(plane, "anew")
+    with running(plane):
+        plane.apply(policy(place))
+        pair = await_bound(plane, place)
+    plane.kubectl("delete", "validatingadmissionpolicybinding", pair)
+    wait_until(lambda: not tried(plane, pod(place, "root", ROOT)), 20, "root being admitted")
+    mark = plane.audit().mark()
+
+    def told() -> bool:
+        """Whether status was written once the bindings for samples were made."""
+        lines = writes(plane, mark)
+        first = next((number for number, line in enumerate(lines) if f"{pair}-loaded" in line), len(lines))
+        return any("hardeningpolicies/status" in line for line in lines[first:])
+
+    with running(plane):
+        wait_until(told, 40, "it being seen loaded")
+        await_bound(plane, place)
+        assert "HardeningPolicy" in tried(plane, pod(place, "root", ROOT)), "called bound before it held"
+        wait_until(lambda: len(made(plane, pair)) == 4, 20, "the bindings for samples being gone")
 
 
 def test_a_quiet_cluster_is_not_written_to_nor_is_it_by_a_restart(plane: ControlPlane) -> None:

@@ -84,7 +84,7 @@ def test_many_pods_are_judged_once_and_a_status_plans_nothing(plane: ControlPlan
         counts = {"judged": WORKLOADS * REPLICAS, "conforming": 0, "violating": WORKLOADS * REPLICAS, "unknown": 0}
         wait_until(lambda: status(plane, PLACE).get("pods") == counts, 30, "all of them being judged")
         mark = still(plane, 3)
-        before = plans(operator)
+        before, said = plans(operator), len(complaints(operator))
         for number in range(10):
             set_status(plane, phase="Running", podIPs=[{"ip": f"10.0.0.{number + 1}"}])
         settle(QUIET_SECONDS)
@@ -95,4 +95,4 @@ def test_many_pods_are_judged_once_and_a_status_plans_nothing(plane: ControlPlan
         assert plans(operator) - before <= 3
         print(f"{before:.0f} plans, {resident(operator)} MB")
         assert resident(operator) < 250
-        assert complaints(operator) == []
+        assert complaints(operator)[said:] == []

@@ -41,12 +41,6 @@ def plane() -> Iterator[ControlPlane]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(plane.url, plane.workdir / "pki" / "ca.crt") as running:
-        yield running
-
-
 def replica(plane: ControlPlane, proxy: FaultProxy, identity: str, lease: int = 15) -> OperatorProcess:
     return OperatorProcess(plane, identity=identity, server=proxy.url, ca_file=proxy.ca_file, lease_duration=lease)
 

@@ -68,12 +68,6 @@ def plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="module")
-def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(plane.url, plane.workdir / "pki" / "ca.crt") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def operator(plane: ControlPlane, proxy: FaultProxy) -> Iterator[OperatorProcess]:
     arguments = ("--max-restarts=10",)
     with OperatorProcess(plane, server=proxy.url, ca_file=proxy.ca_file, arguments=arguments) as running:

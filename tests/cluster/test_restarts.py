@@ -34,13 +34,6 @@ def plane() -> Iterator[ControlPlane]:
         yield made
 
 
-@pytest.fixture
-def space(plane: ControlPlane, request: pytest.FixtureRequest) -> str:
-    name = f"s-{abs(hash(request.node.name)) % 10**8}"
-    plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
-
-
 def test_adopting_a_running_deployment_restarts_nothing_and_new_content_restarts_it_once(
     plane: ControlPlane, space: str
 ) -> None:

@@ -32,6 +32,8 @@ REFUSED = [
     ("escalate", "clusterroles.rbac.authorization.k8s.io", ""),
     ("bind", "clusterroles.rbac.authorization.k8s.io", ""),
     ("impersonate", "users", ""),
+    ("create", "rolebindings.rbac.authorization.k8s.io", "bpm"),
+    ("create", "serviceaccounts/token", "kube-system"),
     ("patch", "secrets", "bpm"),
     ("deletecollection", "secrets", "bpm"),
     ("update", "configmaps", "bpm"),

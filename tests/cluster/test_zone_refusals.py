@@ -45,12 +45,6 @@ def plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="module")
-def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
-    with FaultProxy(plane.url, plane.workdir / "pki" / "ca.crt") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def refused(plane: ControlPlane, proxy: FaultProxy) -> Iterator[dict[str, int]]:
     """All of them refused side by side; the proxy's rule for each."""
     with OperatorProcess(plane, server=proxy.url, ca_file=proxy.ca_file) as operator:

@@ -7,6 +7,7 @@ from typing import Any
 from breakwater.hardening.standards import (
     Level,
     Version,
+    checks,
     policy_validations,
     policy_variables,
 )
@@ -32,8 +33,8 @@ def policy(level: Level, version: Version) -> dict[str, Any]:
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": resource_rules()},
             "matchConditions": match_conditions(),
-            "variables": policy_variables(level, version),
-            "validations": policy_validations(level, version),
+            "variables": policy_variables(),
+            "validations": policy_validations(checks(level, version)),
         },
     }
 

@@ -112,7 +112,7 @@ class Restarts(Model):
     min_ready: Annotated[timedelta, Between("0s", "1h")] = timedelta(seconds=30)
     """How long the pods of a restarted workload must have been ready before it counts as done."""
     stop_on_failure: Flag = True
-    """Whether a rollout that does not come back holds all further ones that this schedule governs."""
+    """Whether a rollout that does not come back holds all further ones of its namespace that this schedule governs."""
     disruptive: Disruptive = Disruptive.WINDOW_ONLY
     """For workloads that cannot roll without an outage (one replica, strategy Recreate): WindowOnly restarts them
     inside a window, Approve when the workload is annotated `breakwater.dev/approve-restart`, Allow like any other."""

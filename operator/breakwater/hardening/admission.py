@@ -40,6 +40,8 @@ HARDENED_BY: Final = f"hardened-by.{GROUP}"
 """Prefix of the annotation that the mutating policy leaves on each pod, one for each HardeningPolicy: whoever wonders
 why a pod differs from its template finds the answer on it. In the trial it is the mark of the policy being at work."""
 
+_NO_ROOT: Final = "runAsUser"
+"""The check that refuses who asks for root; its name is that of the standard."""
 _CREATED: Final = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 _DEBUGGED: Final = {
     "apiGroups": [""],
@@ -123,9 +125,9 @@ def marker_of(policy: str, token: str) -> str:
 def enforced_checks(level: Level, version: str, defaults: PodDefaults) -> tuple[Check, ...]:
     """The checks of the profile, and that nobody asks for root where `podDefaults.runAsNonRoot` does not want it."""
     own = checks(level, parse_version(version))
-    if not defaults.run_as_non_root or any(check.id == "runAsUser" for check in own):
+    if not defaults.run_as_non_root or any(check.id == _NO_ROOT for check in own):
         return own
-    return (*own, *(check for check in checks(Level.RESTRICTED, NEWEST) if check.id == "runAsUser"))
+    return (*own, *(check for check in checks(Level.RESTRICTED, NEWEST) if check.id == _NO_ROOT))
 
 
 def build(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str) -> Pair:
@@ -176,11 +178,10 @@ def _mutating(
 
 
 def _validating(policy: str, spec: HardeningPolicySpec, own_namespace: str, token: str) -> dict[str, Any]:
-    wanted = policy_variables(spec.profile.level, parse_version(spec.profile.version))
     return {
         "matchConstraints": _constraints(_CREATED, _DEBUGGED),
         "matchConditions": [_outside(own_namespace, token)],
-        **({"variables": wanted} if wanted else {}),
+        "variables": policy_variables(),
         "validations": [_trial_marker(policy, token), *_validations(policy, spec)],
         "failurePolicy": "Fail",
     }
@@ -195,16 +196,10 @@ def _trial_marker(policy: str, token: str) -> dict[str, str]:
 
 
 def _validations(policy: str, spec: HardeningPolicySpec) -> list[dict[str, str]]:
-    profile = spec.profile
-    found = policy_validations(profile.level, parse_version(profile.version))
-    if len(enforced_checks(profile.level, profile.version, spec.pod_defaults)) > len(found):
-        extra = (
-            item for item in policy_validations(Level.RESTRICTED, NEWEST) if item["message"].startswith("runAsUser:")
-        )
-        found = [*found, *extra]
+    asked = enforced_checks(spec.profile.level, spec.profile.version, spec.pod_defaults)
     # The API server tells the first refusal only; of a pod that asks for root it should be the one that says so.
-    ordered = sorted(found, key=lambda item: not item["message"].startswith("runAsUser:"))
-    return [{**item, "message": f"HardeningPolicy {policy}: {item['message']}"} for item in ordered]
+    ordered = sorted(asked, key=lambda check: check.id != _NO_ROOT)
+    return [{**item, "message": f"HardeningPolicy {policy}: {item['message']}"} for item in policy_validations(ordered)]
 
 
 def _constraints(*rules: Mapping[str, Any]) -> dict[str, Any]:

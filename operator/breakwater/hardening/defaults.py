@@ -16,7 +16,6 @@ from breakwater.hardening.standards.rules import CONTAINERS
 STARTED: Final = ("containers", "initContainers")
 """The lists whose containers exist when a pod is created."""
 _ADMIN: Final = ("SYS_ADMIN", "CAP_SYS_ADMIN")
-_NOTHING: Final = "optional.none()"
 
 
 def changes(pod: Mapping[str, Any], defaults: PodDefaults) -> tuple[str, ...]:
@@ -100,30 +99,40 @@ def variables(defaults: PodDefaults) -> list[dict[str, str]]:
 
 
 def mutations(defaults: PodDefaults, mark: tuple[str, str]) -> list[dict[str, Any]]:
-    """`spec.mutations`: first what can be merged; `drop` is an atomic list, which only a JSON patch may touch.
+    """`spec.mutations`: one JSON patch for all of it.
+
+    Each mutation costs the API server a pass over the whole pod, and a merge several times as much as a patch; besides,
+    `drop` is an atomic list, which only a patch may touch.
 
     Args:
         defaults: what is to be set.
         mark: an annotation that tells who did it.
     """
-    applied = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": _applied(defaults, mark)}}
-    if not defaults.drop_capabilities:
-        return [applied]
-    patches = " + ".join(_patches(name, defaults.drop_capabilities) for name in STARTED)
-    return [applied, {"patchType": "JSONPatch", "jsonPatch": {"expression": patches}}]
+    containers = (patches for name in STARTED for patches in _container_patches(name, defaults))
+    parts = (_marking(*mark), *_pod_patches(defaults), *containers)
+    return [{"patchType": "JSONPatch", "jsonPatch": {"expression": "\n+ ".join(parts)}}]
 
 
-def _applied(defaults: PodDefaults, mark: tuple[str, str]) -> str:
-    key, value = mark
-    annotations = f"Object.metadata{{annotations: {{{cel_string(key)}: {cel_string(value)}}}}}"
-    fields = [f"?{name}: {_if_missing(name, value)}" for name, value in _pod_values(defaults).items()]
-    spec = [f"securityContext: Object.spec.securityContext{{{', '.join(fields)}}}"] if fields else []
-    if defaults.allow_privilege_escalation is False:
-        spec += [
-            f"?{name}: has(object.spec.{name}) ? optional.of({_unescalated(name)}) : {_NOTHING}" for name in STARTED
-        ]
-    body = f", spec: Object.spec{{{', '.join(spec)}}}" if spec else ""
-    return f"Object{{metadata: {annotations}{body}}}"
+def _added(path: str, value: str) -> str:
+    """One step of the patch; both are expressions. Where something stands at the path, it is replaced."""
+    return f"JSONPatch{{op: 'add', path: {path}, value: {value}}}"
+
+
+def _marking(key: str, value: str) -> str:
+    inside = _added(cel_string(f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}"), cel_string(value))
+    whole = _added("'/metadata/annotations'", f"{{{cel_string(key)}: {cel_string(value)}}}")
+    return f"[has(object.metadata.annotations) ? {inside} : {whole}]"
+
+
+def _pod_patches(defaults: PodDefaults) -> Iterator[str]:
+    values = _pod_values(defaults)
+    path, type_ = "/spec/securityContext", "Object.spec.securityContext"
+    if values:
+        yield f"(has(object.spec.securityContext) ? [] : [{_added(cel_string(path), f'{type_}{{}}')}])"
+    for name, value in values.items():
+        missing = f"!object.spec.?securityContext.?{name}.hasValue()"
+        condition = f"{missing} && variables.nonRoot" if name == "runAsNonRoot" else missing
+        yield f"({condition} ? [{_added(cel_string(f'{path}/{name}'), value)}] : [])"
 
 
 def _pod_values(defaults: PodDefaults) -> dict[str, str]:
@@ -140,38 +149,33 @@ def _pod_values(defaults: PodDefaults) -> dict[str, str]:
     return values
 
 
-def _if_missing(name: str, value: str) -> str:
-    missing = f"!object.spec.?securityContext.?{name}.hasValue()"
-    condition = f"{missing} && variables.nonRoot" if name == "runAsNonRoot" else missing
-    return f"{condition} ? optional.of({value}) : {_NOTHING}"
-
-
-def _unescalated(name: str) -> str:
-    """Items of a list are of the list's own name, `Object.spec.containers`, and are merged by theirs."""
-    type_ = f"Object.spec.{name}"
-    context = f"{type_}.securityContext{{allowPrivilegeEscalation: false}}"
-    kept = (
-        "container.?securityContext.?allowPrivilegeEscalation.hasValue() || "
-        "container.?securityContext.?privileged.orValue(false) || "
-        "container.?securityContext.?capabilities.?add.orValue([])"
-        f".exists(capability, capability in {literals(_ADMIN)})"
-    )
-    item = f"{type_}{{name: container.name, ?securityContext: ({kept}) ? {_NOTHING} : optional.of({context})}}"
-    return f"object.spec.{name}.map(container, {item})"
-
-
-def _patches(name: str, dropped: tuple[str, ...]) -> str:
+def _container_patches(name: str, defaults: PodDefaults) -> Iterator[str]:
     type_ = f"Object.spec.{name}.securityContext"
-    number = f"string(object.spec.{name}.map(each, each.name).indexOf(container.name))"
-    path = f"'/spec/{name}/' + {number} + '/securityContext"
-    drop = literals(dropped)
-    capabilities = f"{type_}.capabilities{{drop: {drop}}}"
-    whole = f"JSONPatch{{op: 'add', path: {path}', value: {type_}{{capabilities: {capabilities}}}}}"
-    part = f"JSONPatch{{op: 'add', path: {path}/capabilities', value: {capabilities}}}"
-    least = f"JSONPatch{{op: 'add', path: {path}/capabilities/drop', value: {drop}}}"
-    chosen = (
-        f"!has(container.securityContext) ? {whole} : (!has(container.securityContext.capabilities) ? {part} : {least})"
-    )
-    open_ = "size(container.?securityContext.?capabilities.?drop.orValue([])) == 0"
-    listed = f"object.spec.{name}.filter(container, {open_}).map(container, {chosen})"
-    return f"(has(object.spec.{name}) ? {listed} : [])"
+    place = f"'/spec/{name}/' + string(number) + '/securityContext"
+    wanted: dict[str, str] = {}
+    if defaults.allow_privilege_escalation is False:
+        wanted["allowPrivilegeEscalation"] = "false"
+        yield _each(name, f"{_HAS} && !({_KEEPS_ESCALATION})", _added(f"{place}/allowPrivilegeEscalation'", "false"))
+    if defaults.drop_capabilities:
+        drop = literals(defaults.drop_capabilities)
+        capabilities = wanted["capabilities"] = f"{type_}.capabilities{{drop: {drop}}}"
+        part, least = _added(f"{place}/capabilities'", capabilities), _added(f"{place}/capabilities/drop'", drop)
+        open_ = f"{_HAS} && size(container.securityContext.?capabilities.?drop.orValue([])) == 0"
+        yield _each(name, open_, f"has(container.securityContext.capabilities) ? {least} : {part}")
+    if wanted:
+        members = ", ".join(f"{member}: {value}" for member, value in wanted.items())
+        yield _each(name, f"!{_HAS}", _added(f"{place}'", f"{type_}{{{members}}}"))
+
+
+_HAS: Final = "has(container.securityContext)"
+_KEEPS_ESCALATION: Final = (
+    "has(container.securityContext.allowPrivilegeEscalation) || "
+    "container.securityContext.?privileged.orValue(false) || "
+    "container.securityContext.?capabilities.?add.orValue([])"
+    f".exists(capability, capability in {literals(_ADMIN)})"
+)
+
+
+def _each(name: str, condition: str, step: str) -> str:
+    """That step for the containers of a list that meet a condition."""
+    return f"object.spec.?{name}.orValue([]).transformList(number, container, {condition}, {step})"

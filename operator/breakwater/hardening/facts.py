@@ -12,16 +12,21 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from breakwater.hardening.standards.baseline import (
+    APPARMOR_ANNOTATION,
+    SECCOMP_CONTAINER_ANNOTATION,
+    SECCOMP_POD_ANNOTATION,
+)
+from breakwater.hardening.standards.rules import CONTAINER_LISTS
 from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import POD
 from breakwater.kernel.world import Index
 
 _POD_FIELDS = ("hostNetwork", "hostPID", "hostIPC", "os", "securityContext")
-CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 _HANDLERS = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS = ("postStart", "preStop")
 _ENDED = ("Succeeded", "Failed")
-_APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
+_JUDGED_ANNOTATIONS = (APPARMOR_ANNOTATION, SECCOMP_CONTAINER_ANNOTATION, SECCOMP_POD_ANNOTATION)
 _INTERNED = 65536
 
 
@@ -87,11 +92,11 @@ def shape_of(manifest: Manifest) -> dict[str, Any]:
     ]
     shape |= {"volumes": volumes} if volumes else {}
     host = bool(spec.get("hostNetwork"))
+    annotations = ((manifest.get("metadata") or {}).get("annotations") or {}).items()
+    profiles = {key: value for key, value in annotations if key.startswith(_JUDGED_ANNOTATIONS)}
     for name in CONTAINER_LISTS:
-        containers = [_container(item, host) for item in _items(spec, name)]
+        containers = [_container(item, host, profiles) for item in _items(spec, name)]
         shape |= {name: containers} if containers else {}
-    annotations = (manifest["metadata"].get("annotations") or {}).items()
-    profiles = {key: value for key, value in annotations if key.startswith(_APP_ARMOR)}
     return {"spec": shape} | ({"metadata": {"annotations": profiles}} if profiles else {})
 
 
@@ -99,8 +104,11 @@ def _items(spec: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:
     return spec.get(name) or ()
 
 
-def _container(container: Mapping[str, Any], host: bool) -> dict[str, Any]:
+def _container(container: Mapping[str, Any], host: bool, profiles: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
+    if f"{SECCOMP_CONTAINER_ANNOTATION}{container.get('name')}" in profiles:
+        # The annotation counts for the container of that name only.
+        kept["name"] = container["name"]
     if container.get("securityContext"):
         kept["securityContext"] = container["securityContext"]
     ports = [

@@ -106,7 +106,10 @@ class HardeningPolicySpec(Model):
 
     mode: Mode = Mode.OBSERVE
     """Observe judges the pods that run and says what would change; Enforce has the API server set what is missing on
-    new pods and refuse those that violate the profile. Going back to Observe takes that away."""
+    new pods and refuse those that violate the profile. Back to Observe nothing is written any more: what is in
+    force, named by status.bound, stays until the policy is deleted or enforces something else. The mode label of a
+    namespace does not count here, or who may label one could lift what holds its pods: leave it out by
+    namespaceSelector."""
     suspend: Flag = False
     """True leaves everything as it is; status goes on."""
     namespace_selector: LabelSelector

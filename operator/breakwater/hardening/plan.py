@@ -10,7 +10,7 @@ from typing import Any
 from breakwater.hardening.admission import Pair, build
 from breakwater.hardening.judged import Findings, findings
 from breakwater.hardening.kind import HardeningPolicySpec, Profile
-from breakwater.hardening.rollout import Rollout, bound_name, rollout, taken_back
+from breakwater.hardening.rollout import Rollout, rollout, taken_back
 from breakwater.hardening.standards import parse_version
 from breakwater.kernel.condition import Condition, false, true, unknown, written
 from breakwater.kernel.declaration import Declared, declared_by, farewell
@@ -59,16 +59,21 @@ class Planner:
     ) -> Plan:
         found = findings(spec, world)
         pair = self.build(subject.name, declared.uid, spec, world.settings.namespace)
-        way = rollout(subject, declared.uid, spec, pair, world)
-        mode = spec.mode
-        if mode is Mode.OBSERVE:
-            way, mode = _observed(subject, way, world)
-        elif effective_mode(mode, world, "") is Mode.OBSERVE:
-            way = replace(way, measures=(), condition=_left_alone(way))
-        if spec.suspend:
-            way = replace(way, measures=(), condition=_suspended(way))
-        status = _status(declared, way, found, spec.profile, mode, now)
-        return Plan(actions=way.actions, status=status, measures=way.measures, mode=mode, suspended=spec.suspend)
+        way = rollout(subject, declared.uid, spec, pair, world, now)
+        held = _held_back(spec, way, world)
+        ready = _ready(spec, way, held)
+        if held is not None:
+            # What would be done is planned all the same, and kept back where all that may not be written is.
+            way = replace(way, measures=(), due=None, condition=held)
+        status = _status(declared, way, ready, found, spec.profile, now)
+        return Plan(
+            actions=way.actions,
+            status=status,
+            due=way.due,
+            measures=way.measures,
+            mode=spec.mode,
+            suspended=spec.suspend,
+        )
 
 
 plan = Planner(build).plan
@@ -83,20 +88,8 @@ def _without_kind(subject: Subject, world: World) -> Plan:
     owned = world.indexed(OWNED, subject)
     if not isinstance(definition, Absent) or not isinstance(owned, Present):
         return Plan()
-    return Plan(actions=taken_back(owned.value, f"{subject} is gone, and so is the definition of its kind"))
-
-
-def _observed(subject: Subject, way: Rollout, world: World) -> tuple[Rollout, Mode]:
-    """A policy that says Observe refuses no pod: what was in force is taken back."""
-    owned = world.indexed(OWNED, subject)
-    held = owned.value if isinstance(owned, Present) else ()
-    if not held:
-        condition = false("Enforced", "Observed", f"{_OBSERVING}; set it to Enforce to have that done")
-        # What Enforce would make is planned, and kept back where all that may not be written is.
-        return replace(way, measures=(), condition=condition), Mode.OBSERVE
-    back = taken_back(held, "mode is Observe: nothing of this policy is in force")
-    condition = false("Enforced", "Observed", f"{_OBSERVING}; {bound_name(held) or 'its trial'} is taken back")
-    return Rollout(condition, back, (), way.accepted, bound_name(held)), Mode.ENFORCE
+    why = f"{subject} is gone, and so is the definition of its kind"
+    return Plan(actions=taken_back(owned.value, "DeclarationGone", why))
 
 
 def _wording(version: str) -> str:
@@ -107,20 +100,34 @@ def _wording(version: str) -> str:
     return f"spec.profile.version: {version} is newer than this operator knows; {known} counts"
 
 
-def _left_alone(way: Rollout) -> Condition:
-    """Under the operator's own Observe nothing is written, and so nothing is taken back either."""
-    if way.condition.holds and not way.actions:
-        return way.condition
-    standing = f"{way.bound} stays bound" if way.bound else "nothing is bound"
-    message = f"the operator was started with mode Observe, {standing}; start it with Enforce to have this done"
-    return false("Enforced", "Observed", message)
+def _is_done(way: Rollout) -> bool:
+    """Whether the pair is in force and nothing is left to write."""
+    return way.condition.holds and not way.actions
 
 
-def _suspended(way: Rollout) -> Condition:
-    if way.condition.holds and not way.actions:
-        return way.condition
-    standing = f"{way.bound} stays bound" if way.bound else "nothing is bound"
-    return false("Enforced", "Suspended", f"spec.suspend is true, {standing}; set it to false to go on")
+def _held_back(spec: HardeningPolicySpec, way: Rollout, world: World) -> Condition | None:
+    """Enforced while nothing is written; None when writing goes on.
+
+    Observe vouches for nothing, not even for a pair that stands as declared: what a person does to it stays so.
+    """
+    if spec.suspend:
+        if _is_done(way):
+            return None
+        return false("Enforced", "Suspended", f"spec.suspend is true, {_standing(way)}; set it to false to go on")
+    if effective_mode(spec.mode, world, "") is not Mode.OBSERVE:
+        return None
+    lifted = "; to lift that delete the policy" if way.bound else ""
+    if spec.mode is not Mode.OBSERVE:
+        why = "the operator was started with mode Observe, so nothing is written"
+        return false("Enforced", "Observed", f"{why}: {_standing(way)}; start it with Enforce to go on{lifted}")
+    if not way.bound:
+        return false("Enforced", "Observed", f"{_OBSERVING}; set it to Enforce to have that done")
+    lifted += ", or narrow spec.namespaceSelector and set spec.mode to Enforce"
+    return false("Enforced", "Observed", f"spec.mode is Observe, so nothing is written: {_standing(way)}{lifted}")
+
+
+def _standing(way: Rollout) -> str:
+    return f"{way.bound} stays bound in the wording it had" if way.bound else "nothing is bound"
 
 
 def _conforming(found: Findings | None) -> Condition:
@@ -137,11 +144,14 @@ def _conforming(found: Findings | None) -> Condition:
     return true("Conforming", "Conforming", f"all {found.pods['judged']} pods meet spec.profile")
 
 
-def _ready(way: Rollout, mode: Mode) -> Condition:
+def _ready(spec: HardeningPolicySpec, way: Rollout, held: Condition | None) -> Condition:
     """Observing is all that Observe asks for; who waits for this condition must not wait for ever."""
-    if way.condition.reason == "Observed" and mode is Mode.OBSERVE:
-        return true("Ready", "Observing", way.condition.message)
-    return Condition("Ready", way.condition.status, way.condition.reason, way.condition.message)
+    stands = way.condition if held is None or _is_done(way) else held
+    if held is not None and spec.mode is Mode.OBSERVE and not spec.suspend:
+        stands = true("Ready", "Observing", held.message)
+    if way.accepted is not None:
+        stands = way.accepted
+    return Condition("Ready", stands.status, stands.reason, stands.message)
 
 
 def _refuse(declared: Declared[HardeningPolicySpec], now: datetime) -> Plan:
@@ -153,14 +163,13 @@ def _refuse(declared: Declared[HardeningPolicySpec], now: datetime) -> Plan:
 def _status(
     declared: Declared[HardeningPolicySpec],
     way: Rollout,
+    ready: Condition,
     found: Findings | None,
     profile: Profile,
-    mode: Mode,
     now: datetime,
 ) -> dict[str, Any]:
     accepted = way.accepted or true("Accepted", "Accepted", _wording(profile.version))
-    conforming = _conforming(found)
-    conditions = [accepted, _ready(way, mode), way.condition, conforming]
+    conditions = [accepted, ready, way.condition, _conforming(found)]
     status = _written(declared, conditions, now)
     status |= {"bound": way.bound} if way.bound else {}
     return status | (found.status if found else {})

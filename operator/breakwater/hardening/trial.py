@@ -14,7 +14,8 @@ What was measured on Kubernetes 1.37 and decides the shape of this:
   works leaves its annotation.
 The same samples tell later when a binding is in force: an API server takes up all bindings that it knows of at once, in
 the order of their making, so one that was made before a binding whose effect is seen is in force as well.
-What this cannot show is that a violating pod is refused; the tests of the standards show that of each expression.
+What no sample reaches, the check of types does (see `typecheck`).
+What neither can show is that a violating pod is refused; the tests of the standards show that of each expression.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, Final
 from breakwater.hardening.admission import TRIAL, Pair, Phase, label_of
 from breakwater.hardening.defaults import changes
 from breakwater.hardening.kind import PodDefaults
+from breakwater.hardening.typecheck import UNASKED, Types
 from breakwater.kernel.dryrun import Answer, DryRun, Sample, read_answers
 from breakwater.kernel.measurement import Measure
 from breakwater.kernel.reading import Present
@@ -58,19 +60,29 @@ class Verdict:
     message: str
 
 
-def measure_of(pair: Pair, defaults: PodDefaults, phase: Phase) -> Measure:
-    """The samples to try."""
+def measure_of(pair: Pair, defaults: PodDefaults, phase: Phase, versions: str) -> Measure:
+    """The samples to try.
+
+    Args:
+        pair: what is tried.
+        defaults: those that it sets.
+        phase: what for.
+        versions: of the objects that are at work. The samples bear them, so that answers from before somebody deleted
+            or changed one of these are answers to other samples.
+    """
     samples = (
-        Sample.of("declared", _sample(pair, phase, PodDefaults())),
-        Sample.of("bare", _sample(pair, phase, defaults)),
-        Sample.of("windows", _windows(pair, phase)),
+        Sample.of("declared", _sample(pair, phase, versions, PodDefaults())),
+        Sample.of("bare", _sample(pair, phase, versions, defaults)),
+        Sample.of("windows", _windows(pair, phase, versions)),
     )
     probe = DryRun(POD, pair.own_namespace, samples, REPEATS)
     return Measure(phase.value.title(), probe, probe.digest(), INTERVAL)
 
 
-def judge(world: World, measure: Measure, pair: Pair, defaults: PodDefaults) -> Verdict:
-    """How the trial stands by the last answers to exactly these samples."""
+def judge(world: World, measure: Measure, pair: Pair, defaults: PodDefaults, types: Types = UNASKED) -> Verdict:
+    """How the trial stands by the last answers to exactly these samples, and by the check of its types."""
+    if types.fault:
+        return Verdict(State.FAILED, types.fault)
     reading = world.measurement(measure.name)
     if not isinstance(reading, Present) or reading.value.digest != measure.digest:
         return Verdict(State.WAITING, "its samples have not been tried yet")
@@ -88,6 +100,8 @@ def judge(world: World, measure: Measure, pair: Pair, defaults: PodDefaults) -> 
             return verdict
     if unanswered:
         return Verdict(State.WAITING, reading.value.message)
+    if types.due:
+        return Verdict(State.WAITING, "the types of its expressions have not been checked yet")
     return Verdict(State.PASSED, "its samples were admitted as they should be")
 
 
@@ -96,9 +110,9 @@ def _judged(name: str, answer: Answer, pair: Pair, defaults: PodDefaults) -> Ver
     if fault is not None:
         return Verdict(State.FAILED, f"sample {name}: {fault[:_LONGEST]}")
     if not answer.is_admitted:
-        return Verdict(
-            State.HINDERED, f"sample {name} was refused by others than its policies: {answer.message[:_LONGEST]}"
-        )
+        refused = f"sample {name} was refused by others than its policies: {answer.message[:_LONGEST]}"
+        remedy = f"let dry runs of pods with the label {TRIAL} pass in namespace {pair.own_namespace}"
+        return Verdict(State.HINDERED, f"{refused}; {remedy}")
     marked = pair.mutating is None or name == "windows" or answer.annotations.get(pair.mark[0]) == pair.mark[1]
     if not marked or not any(pair.marker in warning for warning in answer.warnings):
         return Verdict(State.WAITING, "the API server has not loaded its policies yet")
@@ -113,7 +127,7 @@ def _is_fault(text: str, pair: Pair) -> bool:
     return f"'{pair.name}'" in text and pair.marker not in text
 
 
-def _sample(pair: Pair, phase: Phase, defaults: PodDefaults) -> dict[str, Any]:
+def _sample(pair: Pair, phase: Phase, versions: str, defaults: PodDefaults) -> dict[str, Any]:
     """A pod that conforms to Restricted, but for what `defaults` are to set on it."""
     user = {"runAsUser": 10001} if defaults.run_as_user is None else {}
     profile = {"seccompProfile": {"type": "RuntimeDefault"}} if defaults.seccomp_profile is None else {}
@@ -129,19 +143,19 @@ def _sample(pair: Pair, phase: Phase, defaults: PodDefaults) -> dict[str, Any]:
         "containers": [container, {**container, "name": "other"}],
         "initContainers": [{**container, "name": "first"}],
     }
-    return _pod(pair, phase, spec)
+    return _pod(pair, phase, versions, spec)
 
 
-def _windows(pair: Pair, phase: Phase) -> dict[str, Any]:
+def _windows(pair: Pair, phase: Phase, versions: str) -> dict[str, Any]:
     spec = {
         "os": {"name": "windows"},
         "securityContext": {"runAsNonRoot": True},
         "containers": [{"name": "sample", "image": "sample"}],
     }
-    return _pod(pair, phase, spec)
+    return _pod(pair, phase, versions, spec)
 
 
-def _pod(pair: Pair, phase: Phase, spec: dict[str, Any]) -> dict[str, Any]:
+def _pod(pair: Pair, phase: Phase, versions: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -149,6 +163,7 @@ def _pod(pair: Pair, phase: Phase, spec: dict[str, Any]) -> dict[str, Any]:
             "name": pair.trial_name(phase),
             "namespace": pair.own_namespace,
             "labels": {TRIAL: label_of(pair.token, phase)},
+            "annotations": {TRIAL: versions},
         },
         # A token's volume would have another name in each answer.
         "spec": {**spec, "automountServiceAccountToken": False},

@@ -1,1 +1,1 @@
-"""Workloads that use what Breakwater makes: found, compared with what they should run with, and (later) restarted."""
+"""Workloads that use what Breakwater makes: found, compared with what they should run with, restarted in budgets."""

@@ -101,22 +101,21 @@ def _admitted(
 ) -> tuple[list[Subject], dict[Subject, str]]:
     """Who may start now, in order; and why the others that could must wait."""
     places = Counter(item[0].namespace for item in standings.items() if _is_under_way(*item, world))
-    allowed = _allowed(standings)
-    failed = {
-        schedule: workload
-        for workload, standing in sorted(standings.items())
-        if standing.state in (State.HALTED, State.FAILED) and standing.rules.stop_on_failure
-        for schedule in standing.rules.schedules
-    }
+    allowed, failed = _allowed(standings), _failed(standings)
+    # What never comes back in one namespace must not take the last place from all the others.
+    share = max(1, world.settings.max_restarts - 1)
     admitted: list[Subject] = []
     waiting: dict[Subject, str] = {}
     due = [item for item in standings.items() if item[1].state is State.DUE and not _is_stale(*item, world)]
     for workload, standing in _in_order(due, world, now):
-        stopped = next((failed[schedule] for schedule in sorted(standing.rules.schedules) if schedule in failed), None)
+        stopping = ((workload.namespace, schedule) for schedule in sorted(standing.rules.schedules))
+        stopped = next((failed[rule] for rule in stopping if rule in failed), None)
         if stopped is not None:
-            waiting[workload] = f"the restart of {_named(stopped)} did not come back and holds all of its schedule"
+            waiting[workload] = f"the restart of {_named(stopped)} did not come back and holds its schedule here"
         elif places[workload.namespace] >= allowed[workload.namespace]:
             waiting[workload] = f"{allowed[workload.namespace]} at once in this namespace (restarts.maxConcurrent)"
+        elif places[workload.namespace] >= share and world.settings.max_restarts > 1:
+            waiting[workload] = f"{share} at once in a namespace, so that others have a place too (--max-restarts)"
         elif places.total() >= world.settings.max_restarts:
             waiting[workload] = f"{world.settings.max_restarts} at once in the cluster (--max-restarts)"
         else:
@@ -149,6 +148,16 @@ def _is_refused(workload: Subject, world: World) -> bool:
 
 def _order_id(workload: Subject) -> str:
     return f"restart:{workload}"
+
+
+def _failed(standings: Mapping[Subject, Standing]) -> dict[tuple[str, str], Subject]:
+    """What did not come back, by namespace and schedule; a schedule may be that of everybody, its failures are not."""
+    return {
+        (workload.namespace, schedule): workload
+        for workload, standing in sorted(standings.items())
+        if standing.state in (State.HALTED, State.FAILED) and standing.rules.stop_on_failure
+        for schedule in standing.rules.schedules
+    }
 
 
 def _allowed(standings: Mapping[Subject, Standing]) -> dict[str, int]:

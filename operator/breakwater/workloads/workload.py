@@ -52,7 +52,6 @@ class Standing:
         order: the record that a restart writes on the template.
         rules: the strictest of those who ask for a restart.
         ordered, halted: what the askers are to remember of the last restart that was seen.
-        rules: the strictest of those who ask for a restart.
         server: whether it is a serving end.
         since, changed: when a restart was found to be needed, and for what is needed now; None while none is.
     """

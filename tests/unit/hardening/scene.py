@@ -11,6 +11,7 @@ import orjson
 from breakwater.hardening.admission import Pair, Phase, build, label_of
 from breakwater.hardening.kind import HardeningPolicySpec
 from breakwater.hardening.plan import DECLARED, plan
+from breakwater.hardening.rollout import BINDINGS, POLICIES
 from breakwater.hardening.trial import measure_of
 from breakwater.kernel.dryrun import Answer, DryRun, write_answers
 from breakwater.kernel.measurement import Measure, Measurement, Result
@@ -135,6 +136,16 @@ def good_answer(pair: Pair, sample: Mapping[str, Any], **changes: Any) -> Answer
     return Answer(**(given | changes))
 
 
+def versions(made: MemoryWorld, phase: Phase) -> str:
+    """Of what is at work in a phase: the policies, what binds them, the phase's own bindings."""
+    pair = pair_of(made)
+    bindings = [pair.name, pair.trial_name(phase)] if phase is Phase.LOADED else [pair.trial_name(phase)]
+    names = [(POLICIES, pair.name), *((BINDINGS, name) for name in bindings)]
+    refs = [Ref(resource, "", name) for resources, name in names for resource in resources]
+    found = (made.manifest(ref)["metadata"] for ref in refs if ref in made.refs(ref.resource))
+    return " ".join(f"{metadata['uid']}/{metadata['resourceVersion']}" for metadata in found)
+
+
 def answer(
     made: MemoryWorld,
     phase: Phase,
@@ -144,7 +155,7 @@ def answer(
 ) -> Measure:
     """Let the samples of a phase be answered, well but for `change` on the sample `only` (or all), and `others`."""
     pair = pair_of(made)
-    measure = measure_of(pair, spec_of(made).pod_defaults, phase)
+    measure = measure_of(pair, spec_of(made).pod_defaults, phase, versions(made, phase))
     probe: DryRun = measure.probe
     facts = {}
     for sample in probe.samples:

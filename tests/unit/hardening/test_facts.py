@@ -17,7 +17,7 @@ def facts(manifest: dict[str, Any]) -> Facts:
     return found
 
 
-@pytest.mark.parametrize("version", [Version(24), Version(34), NEWEST], ids=str)
+@pytest.mark.parametrize("version", [Version(0), Version(18), Version(24), Version(34), NEWEST], ids=str)
 @pytest.mark.parametrize("level", list(Level))
 def test_the_shape_of_a_pod_violates_what_the_pod_violates(level: Level, version: Version) -> None:
     samples = by_standard()[level, version]
@@ -26,6 +26,18 @@ def test_the_shape_of_a_pod_violates_what_the_pod_violates(level: Level, version
         shape = orjson.loads(orjson.dumps(shape_of(sample.pod)))
         for check in checks(level, version):
             assert check.violations(shape) == check.violations(sample.pod), (sample.name, check.id)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["seccomp.security.alpha.kubernetes.io/pod", "container.seccomp.security.alpha.kubernetes.io/app"],
+)
+def test_annotations_that_old_wordings_judge_are_part_of_the_shape(key: str) -> None:
+    whole = pod()
+    whole["metadata"]["annotations"] = {key: "unconfined"}
+    shape = orjson.loads(facts(dict(reduced(whole))).shape)
+    (check,) = (check for check in checks(Level.BASELINE, Version(18)) if check.id == "seccompProfile_baseline")
+    assert check.violations(shape) == (f"metadata.annotations[{key}]",)
 
 
 def test_facts_are_the_same_of_what_was_reduced_while_decoding() -> None:

@@ -103,13 +103,23 @@ BUDGETS: dict[str, tuple[list[tuple[str, State, Mapping[str, Any]]], list[str]]]
     ),
     "what is under way counts": ([("a", State.RESTARTING, {"rules": ONE}), ("b", State.DUE, {})], []),
     "what waits for something else does not": ([("a", State.WAITING, {"rules": ONE}), ("b", State.DUE, {})], ["b"]),
-    "a failure holds its schedule": (
-        [("a", State.HALTED, {"rules": FREE}), ("b", State.DUE, {"namespace": "bi"})], [],
+    "a namespace leaves a place to the others": ([(name, State.DUE, {}) for name in "abc"], ["a", "b"]),
+    "who never comes back leaves a place to the others": (
+        [
+            *((name, State.RESTARTING, {}) for name in "ab"),
+            ("c", State.DUE, {}),
+            ("d", State.DUE, {"namespace": "bi"}),
+        ],
+        ["d"],
+    ),
+    "a failure holds its schedule": ([("a", State.HALTED, {"rules": FREE}), ("b", State.DUE, {})], []),
+    "a failure holds nobody in another namespace": (
+        [("a", State.HALTED, {"rules": FREE}), ("b", State.DUE, {"namespace": "bi"})], ["b"],
     ),
     "a failure holds no other schedule": (
         [
             ("a", State.HALTED, {"rules": replace(FREE, schedules=frozenset({"bpm/nightly"}))}),
-            ("b", State.DUE, {"namespace": "bi"}),
+            ("b", State.DUE, {}),
         ],
         ["b"],
     ),

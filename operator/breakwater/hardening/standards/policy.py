@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from breakwater.hardening.standards.checks import checks
-from breakwater.hardening.standards.level import Level, Version
+from breakwater.hardening.standards.checks import Check
 from breakwater.hardening.standards.rules import CONTAINERS
 
 _VARIABLE: Final = "containers"
 
 
-def policy_variables(level: Level, version: Version) -> list[dict[str, str]]:  # noqa: ARG001 - the sets may come to differ
-    """`spec.variables` that `policy_validations` of the same arguments needs: the containers are put together once."""
+def policy_variables() -> list[dict[str, str]]:
+    """`spec.variables` that `policy_validations` needs: the containers are put together once."""
     return [{"name": _VARIABLE, "expression": CONTAINERS}]
 
 
-def policy_validations(level: Level, version: Version) -> list[dict[str, str]]:
+def policy_validations(asked: Iterable[Check]) -> list[dict[str, str]]:
     """`spec.validations`: one for each check; a refused request gets 403 and the check's message."""
     return [
         {
@@ -24,5 +24,5 @@ def policy_validations(level: Level, version: Version) -> list[dict[str, str]]:
             "message": f"{check.id}: {check.message}",
             "reason": "Forbidden",
         }
-        for check in checks(level, version)
+        for check in asked
     ]

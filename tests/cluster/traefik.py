@@ -178,7 +178,7 @@ def ingress(namespace: str, name: str, port: int, host: str = "", **metadata: An
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
             "metadata": place | labels | metadata,
-            "spec": {"ingressClassName": CLASS, "rules": [rule]},
+            "spec": {"ingressClassName": CLASS, "tls": [{"hosts": [rule["host"]]}], "rules": [rule]},
         },
     ]
 

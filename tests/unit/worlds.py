@@ -96,6 +96,10 @@ class MemoryWorld:
         """Set a fact that is no object."""
         self._facts[key] = Present(value)
 
+    def forget(self, key: Hashable) -> None:
+        """End a fact that is no object."""
+        self._facts.pop(key, None)
+
     def fail(self, subject: Subject, action_id: str, failure: Failure) -> None:
         """The subject's last try of this action failed."""
         self._failures.setdefault(subject, {})[action_id] = failure

@@ -46,7 +46,7 @@ from breakwater.kernel.references import (
 from breakwater.probes.request import NegativeProbe, TlsProbe
 from breakwater.probes.web import WebProbe
 from breakwater.workloads import consumers, marking, restarts, target, workload
-from breakwater.zones import ingress, route
+from breakwater.zones import ingress, links, record, route
 from breakwater.zones import kind as security_zone
 from breakwater.zones import plan as zone_plan
 from breakwater.zones import proof as zone_proof
@@ -91,7 +91,17 @@ def catalogue() -> Catalogue:
             **{resource: partial(target.reduced, kind=kind) for kind, resource in consumers.WORKLOADS.items()},
         },
         split=(SECRET, CONFIG_MAP),
-        indexes=(OWNED, LEAVES, trust.PLACED, schedule.RENEWALS, consumers.CONSUMERS, hardening_facts.PODS),
+        indexes=(
+            OWNED,
+            LEAVES,
+            trust.PLACED,
+            schedule.RENEWALS,
+            consumers.CONSUMERS,
+            hardening_facts.PODS,
+            record.LEFT,
+            links.LINKED,
+        ),
+        left=(record.LEFT,),
         probers={TlsProbe: probe, NegativeProbe: probe, WebProbe: zone_proof.probe},
         traces={INGRESS: ingress.TRACE},
     )

@@ -6,11 +6,15 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from breakwater.kernel.apply import missing
 from breakwater.kernel.plan import Contest
+from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import Ref
 
 WINDOW = timedelta(minutes=10)
 MOST_TAKES = 3
+SOMEBODY = "somebody"
+"""Who takes a field away leaves no name on the object."""
 
 
 class Contests:
@@ -18,6 +22,7 @@ class Contests:
 
     def __init__(self) -> None:
         self._takes: dict[Ref, dict[str, deque[datetime]]] = {}
+        self._written: dict[Ref, tuple[str, Manifest]] = {}
 
     def standing(self, ref: Ref, managers: Iterable[str], now: datetime) -> Contest | None:
         """Who of these managers must be argued with, because enough was taken back from them."""
@@ -34,6 +39,19 @@ class Contests:
         for manager in managers:
             self._takes.setdefault(ref, {}).setdefault(manager, deque()).append(now)
 
+    def wrote(self, ref: Ref, uid: str, fields: Manifest) -> None:
+        """These fields of ours stand on an object of others now."""
+        self._written[ref] = uid, fields
+
+    def lost(self, ref: Ref, uid: str, live: Manifest, fields: Manifest) -> tuple[str, ...]:
+        """Which of these fields we have written before, with the same value, and somebody has taken away since."""
+        before = self._written.get(ref)
+        if before is None or before[0] != uid:
+            return ()
+        taken = missing(live, fields) - missing(before[1], fields)
+        return tuple(f".{'.'.join(path)}" for path in sorted(taken))
+
     def forget(self, ref: Ref) -> None:
         """The object is gone."""
         self._takes.pop(ref, None)
+        self._written.pop(ref, None)

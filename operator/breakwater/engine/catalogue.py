@@ -69,6 +69,7 @@ class Catalogue:
         watched: types that are watched whole, with the function that drops what no plan reads.
         split: types of which only our own objects are watched whole.
         indexes: aggregates over them.
+        left: those of them that say, as marks by declaration, what declarations leave on objects of others.
         probers: by the type of the probe that a plan asks for.
         traces: of objects of others, the derived subject that has left fields on one: it is planned though nobody
             mentions it any more.
@@ -78,6 +79,7 @@ class Catalogue:
     watched: Mapping[Resource, Callable[[Manifest], Manifest]]
     split: tuple[Resource, ...]
     indexes: tuple[Index, ...]
+    left: tuple[Index, ...] = ()
     probers: Mapping[type, Prober] = field(default_factory=dict)
     traces: Mapping[Resource, Projection[Subject | None]] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from breakwater.cluster.client import ApiError
-from breakwater.cluster.contests import Contests
+from breakwater.cluster.contests import SOMEBODY, Contests
 from breakwater.cluster.failures import failure_of
 from breakwater.cluster.inventory import Inventory
 from breakwater.cluster.writes import Writer
@@ -112,11 +112,16 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _apply_fields(self, action: ApplyFields) -> Callable[[], None]:
+        await self._confirm_gone(action)
+        lost = self._lost(action)
         version = {"uid": action.decided_on.uid, "resourceVersion": action.decided_on.resource_version}
         metadata = {**action.manifest["metadata"], **version}
         answer = await self._writer.apply(
             action.target, {**action.manifest, "metadata": metadata}, manager=action.manager
         )
+        if action.defended:
+            self._contests.wrote(action.target, action.decided_on.uid, action.manifest)
+            self._contests.record(action.target, (SOMEBODY,) if lost else (), self._now())
         return self._taker(action.target, answer)
 
     async def _write_secret(self, action: WriteSecret) -> Callable[[], None]:
@@ -134,7 +139,7 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _relabel_secret(self, action: RelabelSecret) -> Callable[[], None]:
-        await self._confirm_gone(action.gone)
+        await self._confirm_gone(action)
         live = self._expect(action.target, action.replaces)
         marks = {"labels": action.labels, "annotations": action.annotations}
         managers = self._rivals(action.target, live.manifest, {"metadata": marks})
@@ -147,15 +152,17 @@ class Executor:
         return self._taker(action.target, answer)
 
     async def _delete(self, action: DeleteObject) -> Callable[[], None]:
-        await self._confirm_gone(action.gone)
+        await self._confirm_gone(action)
         await self._writer.delete(action.target, action.replaces)
         self._contests.forget(action.target)
         return partial(self._inventory.gone, action.target, action.replaces.uid)
 
-    async def _confirm_gone(self, gone: Gone | None) -> None:
+    async def _confirm_gone(self, action: Action) -> None:
         """A watch can be late or wrong; what is deleted does not come back, so ask once more."""
-        if gone is None:
-            return
+        for gone in action.gone:
+            await self._ask_again(gone)
+
+    async def _ask_again(self, gone: Gone) -> None:
         declaration = gone.declaration
         definition = await self._writer.read(definition_of(declaration.resource))
         if definition is None or "deletionTimestamp" in definition["metadata"]:
@@ -185,6 +192,18 @@ class Executor:
             raise _RefusedError(_contested(ref, contest, fields))
         return managers
 
+    def _lost(self, action: ApplyFields) -> tuple[str, ...]:
+        """What has to be written again because somebody took it away; refused where that was done often enough."""
+        live = self._inventory.look_up(action.target)
+        if not action.defended or not isinstance(live, Present):
+            return ()
+        lost = self._contests.lost(action.target, action.decided_on.uid, live.value.manifest, action.manifest)
+        contest = self._contests.standing(action.target, (SOMEBODY,), self._now()) if lost else None
+        self._inventory.contested(action.target, contest)
+        if contest is not None:
+            raise _RefusedError(_taken_away(action.target, contest, lost))
+        return lost
+
     def _taker(self, ref: Ref, answer: Manifest) -> Callable[[], None]:
         """An answer enters as an event would, reduced to what plans read."""
         reduce = self._reducers.get(ref.resource, made_by_us)
@@ -203,6 +222,16 @@ def _contested(ref: Ref, contest: Contest, fields: tuple[tuple[str, str], ...]) 
         "Contested",
         f'{ref}: "{contest.manager}" keeps changing {named}, which Breakwater owns; taken back '
         f"{contest.takes} times in ten minutes and left alone now. Remove them from what {contest.manager} applies",
+        Ending.STALLED,
+    )
+
+
+def _taken_away(ref: Ref, contest: Contest, fields: tuple[str, ...]) -> Failure:
+    return Failure(
+        "Contested",
+        f"{ref}: {contest.manager} keeps taking away {', '.join(fields)}, which Breakwater wrote; written again "
+        f"{contest.takes} times in ten minutes and left alone now. The API server's audit log names who does it: end "
+        f"that, then change anything on this {ref.resource.kind} to have it tried again",
         Ending.STALLED,
     )
 

@@ -45,7 +45,9 @@ class PruneGate:
         self._confirmed: set[Subject] = set()
         self._asked = ""
         self._seen: tuple[int, ...] = ()
-        self._judged = (*OWNED.resources, *catalogue.declared, NAMESPACE, CUSTOM_RESOURCE_DEFINITION)
+        self._indexes = (OWNED, *catalogue.left)
+        resources = dict.fromkeys(resource for index in self._indexes for resource in index.resources)
+        self._judged = (*resources, *catalogue.declared, NAMESPACE, CUSTOM_RESOURCE_DEFINITION)
 
     async def run(self, settled: Callable[[], bool]) -> None:
         """Judge twice a second, until cancelled; begins, and says so, when the first plans of all subjects are done."""
@@ -108,7 +110,7 @@ class PruneGate:
 
     def _vanished(self) -> Iterator[tuple[Subject, Ref]]:
         """Those whose declaration is gone and that left something behind; nobody is asked about a namespace's end."""
-        for key in self._inventory.keys(OWNED):
+        for key in {key: None for index in self._indexes for key in self._inventory.keys(index)}:
             if not isinstance(key, Subject) or not self._is_undeclared(key):
                 continue
             declaration = self._catalogue.declaration(key)
@@ -116,8 +118,10 @@ class PruneGate:
                 yield key, declaration
 
     def _owned(self, subject: Subject) -> Mapping[Ref, Mark]:
-        owned = self._inventory.indexed(OWNED, subject)
-        marks = owned.value if isinstance(owned, Present) else {}
+        marks: dict[Ref, Mark] = {}
+        for index in self._indexes:
+            found = self._inventory.indexed(index, subject)
+            marks |= found.value if isinstance(found, Present) else {}
         return {ref: mark for ref, mark in marks.items() if not (mark.released or mark.deleting)}
 
     def _is_undeclared(self, subject: Subject) -> bool:

@@ -76,6 +76,12 @@ def rivals(live: Manifest, wanted: Manifest) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found))
 
 
+def missing(live: Manifest, wanted: Manifest) -> frozenset[tuple[str, ...]]:
+    """The fields of `wanted` that do not stand so; what is decoded need not say its type."""
+    fields = {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")}
+    return frozenset(path for path in _paths(fields) if not _stands_at(live, path, fields))
+
+
 def _stands_at(live: Manifest, path: tuple[str, ...], wanted: Manifest) -> bool:
     value, standing = _value_at(wanted, path), _value_at(live, path)
     return standing is None if value is None else _covers(standing, value)

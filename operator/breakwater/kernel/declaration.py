@@ -100,7 +100,7 @@ def _leave(ref: Ref, mark: Mark, gone: Gone) -> Action:
             labels={RELEASED: "true"},
             annotations={},
             replaces=mark.version,
-            gone=gone,
+            gone=(gone,),
             notable=True,
         )
     return DeleteObject(
@@ -109,7 +109,7 @@ def _leave(ref: Ref, mark: Mark, gone: Gone) -> Action:
         reason="DeclarationGone",
         message=f"{gone.declaration} is gone",
         replaces=mark.version,
-        gone=gone,
+        gone=(gone,),
         takes_away=True,
         notable=True,
     )

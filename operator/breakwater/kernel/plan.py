@@ -67,6 +67,7 @@ class Action:
         disruption: what it costs those who use the target.
         notable: whether people should find an event about it.
         takes_away: whether something may be lost by it; such steps need full knowledge.
+        gone: declarations whose end is the reason; each of them must be permitted to go, see `pruning`.
         leaves: facts that hold once it is done, for as long as this process lives: whoever undoes it right away, before
             anybody could plan on it, does not undo that it was done.
     """
@@ -79,6 +80,7 @@ class Action:
     disruption: Disruption = Disruption.NONE
     notable: bool = False
     takes_away: bool = False
+    gone: tuple[Gone, ...] = ()
     leaves: Mapping[Hashable, Any] = field(default_factory=dict)
 
 
@@ -100,11 +102,14 @@ class ApplyFields(Action):
         manager: as whom.
         decided_on: the object as it was looked at. Its uid keeps a deleted one from coming back as a stub; its version
             voids a request that comes late, or again because its answer was lost.
+        defended: whether its fields are to stand for good. Then writing them again because somebody took them away is a
+            re-take, and is given up after the third in ten minutes; what is ordered once is not.
     """
 
     manifest: Manifest
     manager: str
     decided_on: Version
+    defended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +138,6 @@ class RelabelSecret(Action):
     labels: Mapping[str, str | None]
     annotations: Mapping[str, str | None]
     replaces: Version
-    gone: Gone | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +146,9 @@ class DeleteObject(Action):
 
     Attributes:
         replaces: exactly this version, so that what changed since is not lost.
-        gone: set when the end of a declaration is the reason.
     """
 
     replaces: Version
-    gone: Gone | None = None
 
 
 class Ending(StrEnum):

@@ -79,15 +79,20 @@ def _objection(action: Action, plan: Plan, world: World, subject: Subject) -> tu
     namespace = action.target.namespace
     if namespace and _ends(_state(world, namespace)):
         return "NamespaceTerminating", f"namespace {namespace} is being deleted"
-    gone: Gone | None = getattr(action, "gone", None)
-    return (_forbidden(gone, world, subject) if gone else None) or (_unsure(world) if action.takes_away else None)
+    forbidden = next((found for gone in action.gone if (found := _forbidden(gone, world))), None)
+    return forbidden or (_unsure(world) if action.takes_away else None)
 
 
-def _forbidden(gone: Gone, world: World, subject: Subject) -> tuple[str, str] | None:
-    permit = world.fact(("prune", subject))
-    if not isinstance(permit, Present):
+def permit_of(declaration: Ref, world: World) -> Permit | None:
+    """The permit to take away what a vanished declaration has left; None while nobody has judged that."""
+    permit = world.fact(("prune", Subject(declaration.resource.kind, declaration.namespace, declaration.name)))
+    return permit.value if isinstance(permit, Present) else None
+
+
+def _forbidden(gone: Gone, world: World) -> tuple[str, str] | None:
+    decision = permit_of(gone.declaration, world)
+    if decision is None:
         return _NOT_SETTLED
-    decision: Permit = permit.value
     if not decision.granted:
         return decision.reason, decision.message
     if decision.definition != gone.definition:

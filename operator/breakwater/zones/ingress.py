@@ -8,7 +8,7 @@ from typing import Any
 
 from breakwater.kernel.ownership import MANAGER
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
-from breakwater.kernel.references import INGRESS_CLASS, Ref, Subject
+from breakwater.kernel.references import GROUP, INGRESS_CLASS, Ref, Subject
 from breakwater.kernel.world import World
 
 ROUTE = "Route"
@@ -17,7 +17,9 @@ FIELD_MANAGER = f"{MANAGER}/{ROUTE}"
 CLASS = "kubernetes.io/ingress.class"
 """The old way to name a class, from before `spec.ingressClassName`; engines still honour it."""
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
-_READ = ("nginx.org/", "traefik.ingress.kubernetes.io/", CLASS)
+ZONES = f"{GROUP}/zones"
+"""On an Ingress, which zone asked for what of ours stands there; see `record`."""
+_READ = (ZONES, "nginx.org/", "traefik.ingress.kubernetes.io/", CLASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Ingress:
         class_name: of its IngressClass; empty where the default one applies.
         annotations: those that some engine of ours reads.
         writers: the field managers of each of these.
-        tls: whether `spec.tls` is there.
+        tls: the hosts that `spec.tls` names; an empty one where an entry of it speaks for all of them.
         hosts: each with the first path of its rule; a rule without host is an empty one.
         addresses: where its engine says that it answers.
     """
@@ -40,7 +42,7 @@ class Ingress:
     class_name: str
     annotations: Mapping[str, str]
     writers: Mapping[str, tuple[str, ...]]
-    tls: bool
+    tls: tuple[str, ...]
     hosts: tuple[tuple[str, str], ...]
     addresses: tuple[str, ...]
 
@@ -48,6 +50,21 @@ class Ingress:
     def ours(self) -> frozenset[str]:
         """The annotations that we wrote."""
         return frozenset(key for key, managers in self.writers.items() if FIELD_MANAGER in managers)
+
+    @property
+    def insecure(self) -> tuple[str, ...]:
+        """The hosts for which `spec.tls` declares no https; one that stands for any host is an empty text."""
+        hosts = dict.fromkeys(host for host, _ in self.hosts)
+        return tuple(host for host in hosts if not any(_covers(name, host) for name in self.tls))
+
+    @property
+    def declares_https(self) -> bool:
+        """Whether `spec.tls` does so for any host."""
+        return bool(self.tls) and (not self.hosts or len(self.insecure) < len({host for host, _ in self.hosts}))
+
+
+def _covers(name: str, host: str) -> bool:
+    return name in ("", host) or (name.startswith("*.") and host.partition(".")[2] == name[2:])
 
 
 def reduced(manifest: Manifest) -> Manifest:
@@ -60,7 +77,7 @@ def reduced(manifest: Manifest) -> Manifest:
         "metadata": {key: metadata[key] for key in names if key in metadata} | {"annotations": annotations},
         "writers": _writers(metadata.get("managedFields")),
         "class": spec.get("ingressClassName") or "",
-        "tls": bool(spec.get("tls")),
+        "tls": [host for item in spec.get("tls") or () for host in item.get("hosts") or ("",)],
         "hosts": [*map(_host, spec.get("rules") or ()), *([["", "/"]] if spec.get("defaultBackend") else [])],
         "addresses": [item.get("ip") or item.get("hostname") or "" for item in balancer],
     }
@@ -92,7 +109,7 @@ def _ingress(manifest: Manifest) -> Ingress:
         class_name=manifest.get("class") or annotations.get(CLASS, ""),
         annotations=annotations,
         writers={key: tuple(managers) for key, managers in (manifest.get("writers") or {}).items()},
-        tls=bool(manifest.get("tls")),
+        tls=tuple(dict.fromkeys(manifest.get("tls") or ())),
         hosts=tuple(dict.fromkeys((str(host), str(path)) for host, path in manifest.get("hosts") or ())),
         addresses=tuple(address for address in manifest.get("addresses") or () if address),
     )
@@ -111,8 +128,13 @@ def route_of(namespace: str, ingress: str) -> Subject:
     return Subject(ROUTE, namespace, ingress)
 
 
+def wrote_on(manifest: Manifest) -> bool:
+    """Whether something of ours stands on a reduced Ingress."""
+    return any(FIELD_MANAGER in managers for managers in (manifest.get("writers") or {}).values())
+
+
 def _trace(manifest: Manifest) -> Subject | None:
-    if not any(FIELD_MANAGER in managers for managers in (manifest.get("writers") or {}).values()):
+    if not wrote_on(manifest):
         return None
     return route_of(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
 

@@ -144,8 +144,8 @@ def _seen(said: Said, measured: Measurement | None, otherwise: str) -> tuple[Sta
         return said.state, said.detail
     if measured is not None and fails:
         return State.FAILING, measured.message
-    if said.state is State.PARTIAL:
+    if said.state is State.PARTIAL and not (said.presumed and holds):
         return said.state, said.detail
     if holds:
-        return State.ENFORCED, said.detail
+        return State.ENFORCED, "" if said.presumed else said.detail
     return State.CONFIGURED, measured.message if measured else f"{said.detail}; {otherwise}".removeprefix("; ")

@@ -150,7 +150,8 @@ class FeatureStatus(Model):
     """Name of the Ingress."""
     state: State
     """Enforced: seen in live answers. Configured: written, not seen yet. Partial: with a lack that `detail` names.
-    Unsupported: this engine cannot. Failing: written, and live answers say otherwise."""
+    Unsupported: this engine cannot, or not on the Ingress as it stands. Failing: written, and live answers say
+    otherwise."""
     engine: Word = ""
     """The ingress engine, as its IngressClass tells."""
     detail: Annotated[str, Field(max_length=1024)] = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +22,10 @@ from breakwater.zones.ingress import INGRESS_FACTS, Ingress, route_of
 from breakwater.zones.judged import MOST_SHOWN, Judged, judge
 from breakwater.zones.kind import SecurityZoneSpec
 from breakwater.zones.ramp import Ramp, permitted, proceeding, steps_of
+from breakwater.zones.record import touched
 from breakwater.zones.wishes import Feature, Hsts, Redirect, Setting, Wish
 
+Held = dict[str, tuple[Feature, ...]]
 DECLARED = declared_by(SecurityZoneSpec)
 _IN_PLACE = (State.ENFORCED, State.CONFIGURED)
 
@@ -58,6 +61,7 @@ class _Zone:
         status = self.declared.status
         step = permitted(self.spec.hsts, status)
         wish = self._wish(step)
+        held = {} if wish.enforced else self._held(wish, ingresses)
         judged = [
             judge(wish, feature, ingress, status, self.world, self.spec.probe.interval, self.now)
             for ingress in ingresses
@@ -67,13 +71,23 @@ class _Zone:
         measures = tuple(item.measure for item in judged if item.measure is not None)
         return Plan(
             # What a Route has not heard yet it has not answered; until then status stays as it is.
-            status=self._status(judged, ramp, ingresses) if all(item.heard for item in judged) else None,
+            status=self._status(judged, ramp, ingresses, held) if all(item.heard for item in judged) else None,
             measures=measures,
-            mentions={route_of(ingress.namespace, ingress.name): wish for ingress in ingresses},
+            mentions=_mentions(self.subject.namespace, wish, ingresses, held),
             due=earliest(self._next(step, ramp), *(item.due for item in judged)),
             mode=self.spec.mode,
             suspended=self.spec.suspend,
         )
+
+    def _held(self, wish: Wish, ingresses: tuple[Ingress, ...]) -> Held:
+        """What stands for this zone though it does not ask for it any more: it stays while the zone is paused."""
+        selected = {ingress.name for ingress in ingresses}
+        found: Held = {}
+        for name, features in touched(self.subject, self.world).items():
+            left = tuple(item for item in features if name not in selected or item not in wish.settings)
+            if left:
+                found[name] = left
+        return found
 
     def _next(self, step: Ramp, ramp: Ramp | None) -> datetime | None:
         """When the ramp goes on: at once where the next step has just been reached."""
@@ -106,8 +120,10 @@ class _Zone:
         proven = bool(ours) and all(item.state is State.ENFORCED for item in ours)
         return proceeding(self.spec.hsts, ramp, self.now, sent=sent, proven=proven)
 
-    def _status(self, judged: list[Judged], ramp: Ramp | None, ingresses: tuple[Ingress, ...]) -> dict[str, Any]:
-        conditions = [true("Accepted", "Accepted"), self._ready(judged, ingresses), _proven(judged)]
+    def _status(
+        self, judged: list[Judged], ramp: Ramp | None, ingresses: tuple[Ingress, ...], held: Held
+    ) -> dict[str, Any]:
+        conditions = [true("Accepted", "Accepted"), self._ready(judged, ingresses, held), _proven(judged)]
         status = _written(self.declared, conditions, self.now)
         features = [item.status for item in judged[:MOST_SHOWN]]
         seen = [measurement_status(item.measured) for item in judged if item.measured is not None][:MOST_SHOWN]
@@ -115,18 +131,18 @@ class _Zone:
         status |= {"hsts": ramp.status} if ramp else {}
         return status | ({"measurements": seen} if seen else {})
 
-    def _ready(self, judged: list[Judged], ingresses: tuple[Ingress, ...]) -> Condition:
-        if not ingresses:
+    def _ready(self, judged: list[Judged], ingresses: tuple[Ingress, ...], held: Held) -> Condition:
+        if not ingresses and not held:
             return false("Ready", "NoIngress", "spec.ingressSelector selects no Ingress of this namespace; label one")
         if self.spec.suspend:
-            return false(
-                "Ready", "Suspended", f"spec.suspend is true; set it to false to have this done: {_all(judged)}"
-            )
+            waits = f"spec.suspend is true; set it to false to have this done: {_all(judged, held)}"
+            return false("Ready", "Suspended", waits)
         if effective_mode(self.spec.mode, self.world, self.subject.namespace) is Mode.OBSERVE:
             missing = [item for item in judged if item.state is not State.ENFORCED]
-            if missing:
+            if missing or held:
                 whose = "of the resource, its namespace or the operator"
-                return false("Ready", "Observed", f"mode is Observe ({whose}); Enforce would do: {_all(missing)}")
+                would = f"mode is Observe ({whose}); Enforce would do: {_all(missing, held)}"
+                return false("Ready", "Observed", would)
             return true("Ready", "Ready", "mode is Observe; live answers are as declared already")
         for item in judged:
             if not item.in_place:
@@ -134,8 +150,17 @@ class _Zone:
         return true("Ready", "Ready", "everything that was declared is configured")
 
 
-def _all(judged: list[Judged]) -> str:
-    return "; ".join(f"{item.ingress}: {item.setting}" for item in judged)
+def _mentions(namespace: str, wish: Wish, ingresses: tuple[Ingress, ...], held: Collection[str]) -> dict[Subject, Wish]:
+    nothing = replace(wish, settings={})
+    return {route_of(namespace, name): nothing for name in held} | {
+        route_of(namespace, ingress.name): wish for ingress in ingresses
+    }
+
+
+def _all(judged: list[Judged], held: Held) -> str:
+    wanted = [f"{item.ingress}: {item.setting}" for item in judged]
+    left = [f"{name}: take away {' and '.join(features)}" for name, features in sorted(held.items())]
+    return "; ".join((*wanted, *left))
 
 
 def _proven(judged: list[Judged]) -> Condition:
@@ -167,15 +192,11 @@ def _untold(declared: Declared[SecurityZoneSpec], why: Unknown, now: datetime) -
 
 def _refused(subject: Subject, declared: Declared[SecurityZoneSpec], world: World, now: datetime) -> Plan:
     """What it has had written stays as it is, until somebody can tell again what is wanted."""
-    held = Wish(
-        subject.name, "", enforced=False, settings={Feature.HSTS: Hsts(0), Feature.HTTPS_REDIRECT: Redirect(308)}
-    )
-    found = world.select(INGRESS, INGRESS_FACTS, namespace=subject.namespace)
-    touched = [ingress.name for _, ingress in found.value if ingress.ours] if isinstance(found, Present) else []
+    held = Wish(subject.name, "", enforced=False, settings={})
     conditions = [false(kind, "InvalidSpec", declared.fault) for kind in ("Accepted", "Ready")]
     return Plan(
         status=_remembered(declared) | _written(declared, conditions, now),
-        mentions={route_of(subject.namespace, name): held for name in touched},
+        mentions={route_of(subject.namespace, name): held for name in touched(subject, world)},
     )
 
 

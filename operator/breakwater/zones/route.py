@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from breakwater.kernel.plan import VERSION, Action, ApplyFields, Plan
+from breakwater.kernel.plan import VERSION, Action, ApplyFields, Gone, Plan
 from breakwater.kernel.reading import Manifest, Present, Projection, Unknown
 from breakwater.kernel.references import INGRESS, Ref, Subject
 from breakwater.kernel.world import World
+from breakwater.zones import record as recorded
 from breakwater.zones.companions import Keeper, Kept
 from breakwater.zones.dialects import DIALECTS
 from breakwater.zones.dialects.dialect import Dialect, Said, State, Written
-from breakwater.zones.ingress import FIELD_MANAGER, INGRESS_FACTS, Ingress, NoController, controller_of, listed
+from breakwater.zones.ingress import FIELD_MANAGER, INGRESS_FACTS, ZONES, Ingress, NoController, controller_of, listed
+from breakwater.zones.record import Asker, Staying, askers, staying
 from breakwater.zones.wishes import Decided, Feature, Hsts, Wish, decide
 
 ANNOTATE = "annotate"
@@ -46,6 +48,7 @@ class Standing:
         answers: what status codes of a redirected GET mean what was declared.
         adds_preload: whether each Strict-Transport-Security header of the engine carries `preload`.
         outcomes: by feature.
+        alone: for its own next plan; see `companions.Keeper`.
     """
 
     engine: str
@@ -53,6 +56,7 @@ class Standing:
     answers: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     adds_preload: bool = False
     outcomes: Mapping[Feature, Outcome] = field(default_factory=dict)
+    alone: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
@@ -69,17 +73,28 @@ def plan(subject: Subject, world: World, now: datetime) -> Plan:
         # A class that is being replaced must not strip what stands.
         return Plan(value=Standing("", controller.message))
     dialect = DIALECTS.get(controller) if isinstance(controller, str) else None
+    stays = staying(ingress, wishes, world)
     if dialect is None:
-        kept = _swept(subject, ingress, world, now)
-        standing = _no_engine(controller) if isinstance(controller, str) else None
-        return Plan((*kept.actions, *_annotate(ingress, {}, world)), due=kept.due, value=standing if wishes else None)
-    return _Writing(subject, ingress, dialect, world, now).plan(wishes)
+        standing = _no_engine(controller) if isinstance(controller, str) else Standing("")
+        if stays.features - stays.waiting.keys():
+            return Plan(value=standing if wishes else None)
+        kept = Kept() if stays.waiting else _swept(subject, ingress, world, now)
+        actions = (*kept.actions, *_annotate(ingress, {}, {}, {**stays.gone, **stays.waiting}, world))
+        standing = replace(standing, alone=kept.alone)
+        return Plan(actions, due=kept.due, value=standing if wishes or kept.alone else None)
+    return _Writing(subject, ingress, dialect, world, now, stays).plan(wishes)
+
+
+def _alone(subject: Subject, world: World) -> Mapping[str, datetime]:
+    """What this process has seen before."""
+    said = world.fact(("derived", subject))
+    return said.value.alone if isinstance(said, Present) and isinstance(said.value, Standing) else {}
 
 
 def _swept(subject: Subject, ingress: Ingress, world: World, now: datetime) -> Kept:
     """What was made for an engine that does not serve the Ingress any more goes."""
     (other,) = (dialect for dialect in DIALECTS.values() if dialect.companion)
-    return Keeper(subject, ingress, other, world, now).keep(Written({}), ())
+    return Keeper(subject, ingress, other, world, now, _alone(subject, world)).keep(Written({}), ())
 
 
 def _wishes(world: World) -> tuple[Wish, ...]:
@@ -100,31 +115,42 @@ class _Writing:
     dialect: Dialect
     world: World
     now: datetime
+    stays: Staying
 
     def plan(self, wishes: tuple[Wish, ...]) -> Plan:
         decided = {feature: self._stepped(item) for feature, item in decide(w for w in wishes if w.enforced).items()}
-        held = {feature for wish in wishes if not wish.enforced for feature in wish.settings} - decided.keys()
+        held = set(self.stays.features) - decided.keys()
         written = self.dialect.write(self.ingress, {feature: item.setting for feature, item in decided.items()})
         missing = self._not_served(written)
         if missing:
             written = Written({feature: Said(State.UNSUPPORTED, missing) for feature in decided})
         kept = self._companions(written, held)
         wanted = self._annotations(written, held, kept)
-        actions: list[Action] = [*kept.actions, *_annotate(self.ingress, wanted, self.world)]
+        record = self._record(decided, held, written, wanted)
+        actions: list[Action] = [*kept.actions, *_annotate(self.ingress, wanted, record, self.stays.gone, self.world)]
+        waiting = {feature: zone for feature, zone in self.stays.waiting.items() if feature in held}
+        if waiting and not actions:
+            # Kept back until somebody permits it, and visible as such.
+            actions += self._without(wanted, record, waiting)
         outcomes = self._outcomes(decided, written, kept, wanted)
         for wish in wishes:
             for feature, setting in wish.settings.items():
                 said = self.dialect.write(self.ingress, {**wish.settings, feature: setting}).said[feature]
                 outcomes.setdefault(feature, Outcome(said, None))
         standing = Standing(
-            self.dialect.name, answers=self.dialect.answers, adds_preload=self.dialect.adds_preload, outcomes=outcomes
+            self.dialect.name,
+            answers=self.dialect.answers,
+            adds_preload=self.dialect.adds_preload,
+            outcomes=outcomes,
+            alone=kept.alone,
         )
-        return Plan(actions=tuple(actions), due=kept.due, value=standing if wishes else None)
+        return Plan(actions=tuple(actions), due=kept.due, value=standing if wishes or kept.alone else None)
 
     def _companions(self, written: Written, held: set[Feature]) -> Kept:
         if self.dialect.companion is None:
             return _swept(self.subject, self.ingress, self.world, self.now)
-        return Keeper(self.subject, self.ingress, self.dialect, self.world, self.now).keep(written, held)
+        alone = _alone(self.subject, self.world)
+        return Keeper(self.subject, self.ingress, self.dialect, self.world, self.now, alone).keep(written, held)
 
     def _stepped(self, decided: Decided) -> Decided:
         """A ramp never goes back to a step that it has left, though who remembers that may have been wiped."""
@@ -162,6 +188,34 @@ class _Writing:
         if kept.links:
             wanted[self.dialect.links] = ",".join(kept.links)
         return wanted
+
+    def _without(
+        self, wanted: Mapping[str, str], record: Mapping[Feature, Asker], waiting: Mapping[Feature, Gone]
+    ) -> Iterator[Action]:
+        """The step that takes away what vanished zones have left."""
+        keys = {key for feature in waiting for key in self.dialect.keys[feature] if key != self.dialect.links}
+        rest = {key: value for key, value in wanted.items() if key not in keys}
+        if self.dialect.companion and self.dialect.links in rest:
+            links = {self.dialect.companion(self.ingress, feature).link for feature in waiting}
+            left = [link for link in listed(rest.pop(self.dialect.links)) if link not in links]
+            rest |= {self.dialect.links: ",".join(left)} if left else {}
+        others = {feature: asker for feature, asker in record.items() if feature not in waiting}
+        return _annotate(self.ingress, rest, others, waiting, self.world)
+
+    def _record(
+        self, decided: Mapping[Feature, Decided], held: set[Feature], written: Written, wanted: Mapping[str, str]
+    ) -> dict[Feature, Asker]:
+        """Who asked for what stands by our hand."""
+        mine, before = _mine(self.ingress, wanted), askers(self.ingress)
+        found = {feature: before[feature] for feature in held if feature in before}
+        for feature, item in decided.items():
+            companion = written.companions.get(feature)
+            links = listed(mine.get(self.dialect.links, "")) if companion else ()
+            by_link = companion is not None and companion.link in links
+            pairs = written.annotations.get(feature, {})
+            if by_link or (pairs and pairs.keys() <= mine.keys()):
+                found[feature] = Asker(item.zone, item.created)
+        return found if mine else {}
 
     def _outcomes(
         self, decided: Mapping[Feature, Decided], written: Written, kept: Kept, wanted: Mapping[str, str]
@@ -203,10 +257,21 @@ def taken_by(ingress: Ingress, key: str, value: str) -> str | None:
     return next(iter(ingress.writers.get(key, ())), "unknown")
 
 
-def _annotate(ingress: Ingress, wanted: Mapping[str, str], world: World) -> Iterator[Action]:
+def _mine(ingress: Ingress, wanted: Mapping[str, str]) -> dict[str, str]:
+    """What of it we may write: our own annotations, and those that nobody has."""
     ours = ingress.ours
-    mine = {key: value for key, value in wanted.items() if key in ours or key not in ingress.annotations}
-    lost = sorted(ours - mine.keys())
+    return {key: value for key, value in wanted.items() if key in ours or key not in ingress.annotations}
+
+
+def _annotate(
+    ingress: Ingress,
+    wanted: Mapping[str, str],
+    record: Mapping[Feature, Asker],
+    leaving: Mapping[Feature, Gone],
+    world: World,
+) -> Iterator[Action]:
+    mine = _mine(ingress, {**wanted, ZONES: recorded.written(record)} if record else wanted)
+    lost = sorted(ingress.ours - mine.keys())
     changed = {key: value for key, value in mine.items() if ingress.annotations.get(key) != value}
     if not changed and not lost:
         return
@@ -227,7 +292,9 @@ def _annotate(ingress: Ingress, wanted: Mapping[str, str], world: World) -> Iter
         },
         manager=FIELD_MANAGER,
         decided_on=looked_at.value,
+        defended=True,
         takes_away=bool(lost) or _shrinks(ingress, changed),
+        gone=tuple(dict.fromkeys(gone for feature, gone in leaving.items() if feature not in record)),
         notable=True,
     )
 
@@ -235,5 +302,7 @@ def _annotate(ingress: Ingress, wanted: Mapping[str, str], world: World) -> Iter
 def _shrinks(ingress: Ingress, changed: Mapping[str, str]) -> bool:
     """Whether something is not linked to any more."""
     return any(
-        not set(listed(ingress.annotations.get(key, ""))) <= set(listed(value)) for key, value in changed.items()
+        not set(listed(ingress.annotations.get(key, ""))) <= set(listed(value))
+        for key, value in changed.items()
+        if key != ZONES
     )

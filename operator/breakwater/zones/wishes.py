@@ -71,10 +71,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One feature on one Ingress: what is to be, and whose wish that is."""
+    """One feature on one Ingress: what is to be, and whose wish that is; `created` as in `Wish`."""
 
     setting: Setting
     zone: str
+    created: str = ""
 
 
 def decide(wishes: Iterable[Wish]) -> dict[Feature, Decided]:
@@ -82,5 +83,5 @@ def decide(wishes: Iterable[Wish]) -> dict[Feature, Decided]:
     decided: dict[Feature, Decided] = {}
     for wish in sorted(wishes, key=lambda wish: (wish.created, wish.zone)):
         for feature, setting in wish.settings.items():
-            decided.setdefault(feature, Decided(setting, wish.zone))
+            decided.setdefault(feature, Decided(setting, wish.zone, wish.created))
     return decided

@@ -23,7 +23,7 @@ SAW = Gone(CHANNEL, "definition-1")
 VERSION = Version("secret-uid", "7")
 SECRET_LIVE = {"metadata": {"name": "web-tls", "namespace": "bpm", "uid": "secret-uid", "resourceVersion": "7"}}
 DELETE = DeleteObject(
-    id="delete", target=TARGET, reason="DeclarationGone", message="gone", replaces=VERSION, gone=SAW, takes_away=True
+    id="delete", target=TARGET, reason="DeclarationGone", message="gone", replaces=VERSION, gone=(SAW,), takes_away=True
 )
 RELEASE = RelabelSecret(
     id="release",
@@ -33,7 +33,7 @@ RELEASE = RelabelSecret(
     labels={"breakwater.dev/released": "true"},
     annotations={},
     replaces=VERSION,
-    gone=SAW,
+    gone=(SAW,),
 )
 
 

@@ -43,7 +43,7 @@ PRUNE = DeleteObject(
     message="its declaration is gone",
     replaces=Version("uid", "1"),
     takes_away=True,
-    gone=Gone(DECLARATION, "definition-1"),
+    gone=(Gone(DECLARATION, "definition-1"),),
 )
 ANY: Projection[int] = Projection("any", lambda _: 0)
 

@@ -2,90 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from breakwater.kernel.plan import ApplyFields, ApplyObject, DeleteObject, Failure, Plan, Version
-from breakwater.kernel.references import INGRESS, INGRESS_CLASS, MIDDLEWARE, Ref, Subject
-from breakwater.kernel.time import to_rfc3339
-from breakwater.zones.companions import GRACE, UNUSED
+from breakwater.kernel.plan import ApplyFields, ApplyObject, DeleteObject, Failure, Version
+from breakwater.kernel.references import INGRESS_CLASS, MIDDLEWARE, Ref
+from breakwater.zones.companions import GRACE
 from breakwater.zones.dialects.dialect import State
 from breakwater.zones.dialects.traefik import LINKS
-from breakwater.zones.ingress import FIELD_MANAGER, reduced, route_of
-from breakwater.zones.route import ANNOTATE, Standing, plan
-from breakwater.zones.wishes import Feature, Hsts, Redirect, Setting, Wish
-from tests.unit.worlds import MemoryWorld
-
-NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-ROUTE = route_of("bpm", "suite")
-REF = Ref(INGRESS, "bpm", "suite")
-HSTS, REDIRECT = Hsts(600), Redirect(308)
-NAMES = {Feature.HSTS: "breakwater-suite-hsts", Feature.HTTPS_REDIRECT: "breakwater-suite-https"}
-HSTS_LINK, REDIRECT_LINK = (f"bpm-{NAMES[each]}@kubernetescrd" for each in (Feature.HSTS, Feature.HTTPS_REDIRECT))
-
-
-def ingress(annotations: Mapping[str, str] | None = None, *, by: str = FIELD_MANAGER, **spec: Any) -> dict[str, Any]:
-    """An Ingress of Traefik with these annotations, all written by one manager."""
-    fields = {"f:metadata": {"f:annotations": {f"f:{key}": {} for key in annotations or {}}}}
-    metadata = {"name": "suite", "namespace": "bpm", "uid": "i", "annotations": dict(annotations or {})}
-    managed = [{"manager": by, "operation": "Apply", "fieldsV1": fields}] if annotations else []
-    rules = [{"host": "suite.example.com", "http": {"paths": [{"path": "/"}]}}]
-    whole = {
-        "metadata": metadata | {"managedFields": managed},
-        "spec": {"ingressClassName": "web", "rules": rules} | spec,
-    }
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", **reduced(whole)}
-
-
-def ingress_class(controller: str = "traefik.io/ingress-controller") -> dict[str, Any]:
-    spec = {"controller": controller}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "web"}, "spec": spec}
-
-
-def wish(*settings: Setting, zone: str = "zone", created: str = "2026-01-01T00:00:00Z", enforced: bool = True) -> Wish:
-    names = {Hsts: Feature.HSTS, Redirect: Feature.HTTPS_REDIRECT}
-    return Wish(zone, created, enforced=enforced, settings={names[type(each)]: each for each in settings})
-
-
-class House:
-    """One Ingress, those who want something of it, and what was made for it."""
-
-    def __init__(self, *wishes: Wish, annotations: Mapping[str, str] | None = None, **change: Any) -> None:
-        controller = change.pop("controller", "traefik.io/ingress-controller")
-        self.world = MemoryWorld(ingress_class(controller))
-        self.world.put(ingress(annotations, **change), by="user")
-        self.ask(*wishes)
-
-    def ask(self, *wishes: Wish) -> None:
-        self.world.state(("asked", ROUTE), {Subject("SecurityZone", "bpm", item.zone): item for item in wishes})
-
-    def annotate(self, annotations: Mapping[str, str], *, by: str = FIELD_MANAGER) -> None:
-        self.world.put(ingress(annotations, by=by), by="user")
-
-    def plan(self, now: datetime = NOW) -> Plan:
-        return self.world.plan(ROUTE, plan, now)
-
-    def make(self, now: datetime = NOW, created: datetime | None = None) -> None:
-        """Have the companions made, as if that was done at `created`."""
-        for action in self.plan(now).actions:
-            if isinstance(action, ApplyObject):
-                self.world.act(action, now)
-                stamp = to_rfc3339(created or now)
-                self.world.manifest(action.target)["metadata"]["creationTimestamp"] = stamp
-
-    def annotation(self, now: datetime = NOW) -> Mapping[str, str] | None:
-        """What would be written on the Ingress; None where nothing would."""
-        found = [action for action in self.plan(now).actions if isinstance(action, ApplyFields)]
-        return found[0].manifest["metadata"]["annotations"] if found else None
-
-    def said(self, feature: Feature = Feature.HSTS, now: datetime = NOW) -> tuple[State, str]:
-        standing = self.plan(now).value
-        assert isinstance(standing, Standing)
-        said = standing.outcomes[feature].said
-        return said.state, said.detail
+from breakwater.zones.ingress import FIELD_MANAGER
+from breakwater.zones.route import ANNOTATE, Standing
+from breakwater.zones.wishes import Feature, Hsts
+from tests.unit.zones.house import (
+    HSTS,
+    HSTS_LINK,
+    NAMES,
+    NOW,
+    REDIRECT,
+    REDIRECT_LINK,
+    REF,
+    ROUTE,
+    House,
+    annotations_of,
+    ingress,
+    ingress_class,
+    wish,
+)
 
 
 def test_a_companion_is_made_first_and_linked_when_the_engine_has_had_the_time_to_see_it() -> None:
@@ -121,27 +65,14 @@ def test_a_companion_goes_last_when_the_engine_has_had_the_time_to_see_that_noth
     house.ask()
     (first,) = house.plan().actions
     assert isinstance(first, ApplyFields)
-    assert (first.manifest["metadata"]["annotations"], first.takes_away) == ({}, True)
+    assert (annotations_of(first), first.takes_away) == ({}, True)
+    house.look()
     house.annotate({})
-    (second,) = house.plan().actions
-    assert isinstance(second, ApplyObject)
-    assert second.manifest["metadata"]["annotations"][UNUSED] == to_rfc3339(NOW)
-    assert second.manifest["spec"] == {"headers": {"stsSeconds": 600}}
-    house.make()
+    assert house.look().actions == ()
     assert house.plan(NOW + GRACE - timedelta(seconds=1)).due == NOW + GRACE
-    (third,) = house.plan(NOW + GRACE).actions
-    assert isinstance(third, DeleteObject)
-    assert third.takes_away
-
-
-def test_a_companion_that_is_wanted_again_is_not_unused_any_more() -> None:
-    house = House(wish(HSTS))
-    house.make(created=NOW - GRACE)
-    house.ask()
-    house.make()
-    house.ask(wish(HSTS))
-    applied = [action for action in house.plan().actions if isinstance(action, ApplyObject)]
-    assert [UNUSED in action.manifest["metadata"]["annotations"] for action in applied] == [False]
+    (second,) = house.plan(NOW + GRACE).actions
+    assert isinstance(second, DeleteObject)
+    assert second.takes_away
 
 
 def test_a_companion_that_the_owner_links_to_by_his_own_hand_stays() -> None:
@@ -150,6 +81,23 @@ def test_a_companion_that_the_owner_links_to_by_his_own_hand_stays() -> None:
     house.annotate({LINKS: f"own@file,{HSTS_LINK}"}, by="owner")
     house.ask()
     assert house.plan(NOW + 10 * GRACE).actions == ()
+
+
+def test_a_redirect_goes_when_the_ingress_serves_no_https_any_more_and_the_rest_stays() -> None:
+    house = House(wish(HSTS, REDIRECT))
+    house.make(created=NOW - GRACE)
+    house.world.put(ingress({LINKS: f"{REDIRECT_LINK},{HSTS_LINK}"}, tls=None), by="user")
+    assert house.annotation() == {LINKS: HSTS_LINK}
+    state, detail = house.said(Feature.HTTPS_REDIRECT)
+    assert (state, "taken away where it was. Add spec.tls" in detail) == (State.UNSUPPORTED, True)
+    assert house.said()[0] is State.PARTIAL
+
+
+@pytest.mark.parametrize("controller", ["traefik.io/ingress-controller", "nginx.org/ingress-controller"])
+def test_visitors_are_not_sent_to_an_https_that_is_not_served(controller: str) -> None:
+    house = House(wish(REDIRECT), controller=controller, tls=None)
+    assert house.plan().actions == ()
+    assert house.said(Feature.HTTPS_REDIRECT)[0] is State.UNSUPPORTED
 
 
 def test_http_is_redirected_before_headers_are_added() -> None:
@@ -305,9 +253,8 @@ def test_what_was_made_for_one_engine_goes_when_another_serves_the_ingress() -> 
     first = [action for action in house.plan().actions if isinstance(action, ApplyFields)]
     assert [action.manifest["metadata"]["annotations"] for action in first] == [{}]
     house.annotate({})
-    (marked,) = house.plan().actions
-    assert isinstance(marked, ApplyObject)
-    assert UNUSED in marked.manifest["metadata"]["annotations"]
+    house.look()
+    assert [type(action) for action in house.plan(NOW + GRACE).actions] == [DeleteObject]
 
 
 def test_an_ingress_that_is_being_deleted_is_left_alone() -> None:

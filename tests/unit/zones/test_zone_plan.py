@@ -11,7 +11,7 @@ from breakwater.kernel.measurement import Measurement, Result
 from breakwater.kernel.plan import Plan
 from breakwater.kernel.references import INGRESS, SECURITY_ZONE, Ref, Subject
 from breakwater.zones.dialects.dialect import Said, State
-from breakwater.zones.ingress import FIELD_MANAGER, reduced, route_of
+from breakwater.zones.ingress import FIELD_MANAGER, ZONES, reduced, route_of
 from breakwater.zones.plan import plan
 from breakwater.zones.route import Outcome, Standing
 from breakwater.zones.wishes import Decided, Feature, Hsts
@@ -26,11 +26,11 @@ HSTS = {"enabled": True, "maxAge": 600}
 
 
 def ingress(name: str = "suite", *, ours: bool = False, **spec: Any) -> dict[str, Any]:
-    key = "nginx.org/hsts"
-    fields = {"f:metadata": {"f:annotations": {f"f:{key}": {}}}}
+    stands = {"nginx.org/hsts": "true", ZONES: "HSTS=browsers@2026-06-01T00:00:00Z"}
+    fields = {"f:metadata": {"f:annotations": {f"f:{key}": {} for key in stands}}}
     managed = [{"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}] if ours else []
     metadata = {"name": name, "namespace": "bpm", "uid": name, "managedFields": managed}
-    metadata |= {"annotations": {key: "true"}} if ours else {}
+    metadata |= {"annotations": stands} if ours else {}
     rules = [{"host": "suite.example.com", "http": {"paths": [{"path": "/app"}]}}]
     status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
     whole = {"metadata": metadata, "spec": {"rules": rules} | spec, "status": status}
@@ -74,12 +74,15 @@ def test_until_its_routes_have_heard_it_a_zone_says_nothing_but_speaks_to_them()
 
 
 WRITTEN = Said(State.CONFIGURED)
+PRESUMED = Said(State.PARTIAL, "x", presumed=True)
 JUDGED: dict[str, tuple[Said, Result | None, str, tuple[str, str]]] = {
     "written, and not measured yet": (WRITTEN, None, "Configured", ("True", "Ready")),
     "written, and nobody can tell": (WRITTEN, Result.UNKNOWN, "Configured", ("True", "Ready")),
     "written, and seen": (WRITTEN, Result.HOLDS, "Enforced", ("True", "Ready")),
     "written, and not seen": (WRITTEN, Result.FAILS, "Failing", ("True", "Ready")),
     "a lack of the engine": (Said(State.PARTIAL, "x"), Result.HOLDS, "Partial", ("True", "Ready")),
+    "https that is not declared, and nobody can tell": (PRESUMED, Result.UNKNOWN, "Partial", ("True", "Ready")),
+    "https that is not declared, and seen all the same": (PRESUMED, Result.HOLDS, "Enforced", ("True", "Ready")),
     "on its way": (Said(State.PARTIAL, "x", pending=True), Result.FAILS, "Partial", ("False", "Partial")),
     "an engine that cannot": (Said(State.UNSUPPORTED, "x"), Result.FAILS, "Unsupported", ("False", "Unsupported")),
     "a refused write": (Said(State.FAILING, "x"), Result.HOLDS, "Failing", ("False", "Failing")),
@@ -167,6 +170,30 @@ def test_a_zone_that_cannot_be_read_leaves_what_stands_everywhere() -> None:
     assert condition(done, "Accepted") == ("False", "InvalidSpec")
     assert len(done.mentions) == 40
     assert not any(wish.enforced for wish in done.mentions.values())
+
+
+PAUSED: dict[str, dict[str, Any]] = {
+    "suspended, and a feature disabled": {"suspend": True, "hsts": {"enabled": False}},
+    "suspended, and its selection narrowed": {"suspend": True, "ingressSelector": {"matchLabels": {"a": "b"}}},
+    "only observing, and both": {
+        "mode": "Observe", "hsts": {"enabled": False}, "ingressSelector": {"matchLabels": {"a": "b"}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", PAUSED)
+def test_a_paused_zone_still_speaks_for_what_stands_and_says_that_it_waits(sentence: str) -> None:
+    made = world(ingress(ours=True), ingress("other"), **PAUSED[sentence])
+    made.state(("derived", ROUTE), Standing("F5 NGINX"))
+    made.state(("derived", route_of("bpm", "other")), Standing("F5 NGINX"))
+    done = made.plan(ZONE, plan, NOW)
+    assert (done.mentions[ROUTE].enforced, done.mentions[ROUTE].settings) == (False, {})
+    assert "suite: take away HSTS" in message(done, "Ready")
+
+
+def test_an_active_zone_does_not_speak_for_what_it_does_not_select() -> None:
+    made = world(ingress(ours=True), ingressSelector={"matchLabels": {"a": "b"}})
+    assert made.plan(ZONE, plan, NOW).mentions == {}
 
 
 def test_a_suspended_zone_leaves_what_stands_and_says_what_waits() -> None:

@@ -29,16 +29,28 @@ class Said:
 
     Attributes:
         pending: it is only a matter of time.
+        presumed: read from the Ingress alone, so that live answers which show otherwise are right.
     """
 
     state: State
     detail: str = ""
     pending: bool = False
+    presumed: bool = False
 
     @property
     def in_place(self) -> bool:
         """Whether all that can be written is."""
         return self.state is State.CONFIGURED or (self.state is State.PARTIAL and not self.pending)
+
+
+_MOST_NAMED = 4
+
+
+def without_https(ingress: Ingress) -> str:
+    """The hosts that `spec.tls` leaves out, for people; no more of them than fit into a sentence."""
+    names = [host or "any other host" for host in ingress.insecure]
+    more = [f"{len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
+    return ", ".join((*names[:_MOST_NAMED], *more))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from breakwater.kernel.reading import Manifest
-from breakwater.zones.dialects.dialect import Dialect, Said, State, Written
+from breakwater.zones.dialects.dialect import Dialect, Said, State, Written, without_https
 from breakwater.zones.ingress import Ingress
 from breakwater.zones.wishes import Feature, Hsts, Redirect, Setting
 
@@ -20,7 +20,10 @@ KEYS = {
     Feature.HSTS: {HSTS: "0.6", MAX_AGE: "0.6", SUB_DOMAINS: "0.6"},
     Feature.HTTPS_REDIRECT: {REDIRECT: "5.4", REDIRECT_CODE: "5.4"},
 }
-_NO_TLS = Said(State.UNSUPPORTED, "the engine does this on Ingresses with spec.tls only; declare TLS on the Ingress")
+_NO_TLS = Said(
+    State.UNSUPPORTED,
+    "the engine does this on Ingresses with spec.tls only, so it is not configured; add spec.tls to the Ingress",
+)
 _MINION = Said(State.UNSUPPORTED, "the engine refuses this on a mergeable minion; select the master Ingress instead")
 _PRELOAD = Said(
     State.UNSUPPORTED,
@@ -42,13 +45,21 @@ def write(ingress: Ingress, settings: Mapping[Feature, Setting]) -> Written:
 def _said(ingress: Ingress, setting: Setting) -> Said:
     if ingress.annotations.get(MERGEABLE) == "minion":
         return _MINION
-    if not ingress.tls:
+    if not ingress.declares_https:
         return _NO_TLS
+    if ingress.insecure:
+        return _partly(ingress, setting)
     if isinstance(setting, Redirect):
         return Said(State.CONFIGURED, f"needs version {KEYS[Feature.HTTPS_REDIRECT][REDIRECT_CODE]} or later")
     if setting.preload:
         return Said(State.CONFIGURED)
     return _PRELOAD_OF_NOTHING if setting.max_age == 0 else _PRELOAD
+
+
+def _partly(ingress: Ingress, setting: Setting) -> Said:
+    if isinstance(setting, Hsts) and not setting.preload and setting.max_age:
+        return _PRELOAD
+    return Said(State.PARTIAL, f"spec.tls of the Ingress leaves out {without_https(ingress)}; add them to its hosts")
 
 
 def _annotations(setting: Setting) -> dict[str, str]:

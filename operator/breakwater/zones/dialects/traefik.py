@@ -12,17 +12,32 @@ from typing import Any
 
 from breakwater.kernel.reading import Manifest
 from breakwater.kernel.references import MIDDLEWARE, Ref
-from breakwater.zones.dialects.dialect import Companion, Dialect, Said, State, Written
-from breakwater.zones.ingress import Ingress
+from breakwater.zones.dialects.dialect import Companion, Dialect, Said, State, Written, without_https
+from breakwater.zones.ingress import Ingress, listed
 from breakwater.zones.wishes import Feature, Hsts, Redirect, Setting
 
 LINKS = "traefik.ingress.kubernetes.io/router.middlewares"
+TLS = "traefik.ingress.kubernetes.io/router.tls"
+ENTRY_POINTS = "traefik.ingress.kubernetes.io/router.entrypoints"
+_SECURE = frozenset({"websecure", "https"})
+"""What entry points for https are called; Traefik's own configuration, which nobody here can read, decides."""
 HEADER = "Strict-Transport-Security"
 _SUFFIXES = {Feature.HTTPS_REDIRECT: "https", Feature.HSTS: "hsts"}
 _LONGEST = 253
 _ON_HTTP_TOO = (
     "Traefik writes a max-age of 0 as a plain header, which goes out on http too, where RFC 6797 section 7.2 forbids "
     "it and browsers ignore it; enable httpsRedirect, and http answers carry no such header"
+)
+_TO_NOTHING = Said(
+    State.UNSUPPORTED,
+    "the Ingress declares no https, so a redirect would send visitors to nothing: it is not configured, and taken away "
+    "where it was. Add spec.tls to the Ingress; an entry without secretName will do where Traefik has a certificate",
+)
+_NEVER_SENT = Said(
+    State.PARTIAL,
+    "browsers obey this header by https only, and the Ingress declares no https: nobody is protected by it. Add "
+    "spec.tls to the Ingress",
+    presumed=True,
 )
 
 
@@ -43,20 +58,42 @@ def link(middleware: Ref) -> str:
 
 def write(ingress: Ingress, settings: Mapping[Feature, Setting]) -> Written:
     """Each feature is a Middleware of its own. They hold for https as well as for http: each looks at the scheme."""
-    redirects = Feature.HTTPS_REDIRECT in settings
-    return Written(
-        {feature: _said(setting, redirects=redirects) for feature, setting in settings.items()},
-        companions={feature: companion(ingress, feature, _spec(setting)) for feature, setting in settings.items()},
-    )
+    redirects = Feature.HTTPS_REDIRECT in settings and _is_secure(ingress)
+    said = {feature: _said(ingress, setting, redirects=redirects) for feature, setting in settings.items()}
+    doable = {feature: setting for feature, setting in settings.items() if said[feature].state != State.UNSUPPORTED}
+    made = {feature: companion(ingress, feature, _spec(setting)) for feature, setting in doable.items()}
+    return Written(said, companions=made)
 
 
-def _said(setting: Setting, *, redirects: bool) -> Said:
+def _is_secure(ingress: Ingress) -> bool:
+    return ingress.declares_https or _is_routed_securely(ingress)
+
+
+def _is_routed_securely(ingress: Ingress) -> bool:
+    """Whether its router is said to serve https for all hosts."""
+    tls, entry_points = ingress.annotations.get(TLS, ""), listed(ingress.annotations.get(ENTRY_POINTS, ""))
+    return tls.strip().lower() == "true" or not _SECURE.isdisjoint(entry_points)
+
+
+def _said(ingress: Ingress, setting: Setting, *, redirects: bool) -> Said:
+    if not _is_secure(ingress):
+        return _TO_NOTHING if isinstance(setting, Redirect) else _NEVER_SENT
+    if ingress.insecure and not _is_routed_securely(ingress):
+        return _partly(ingress, setting)
     if isinstance(setting, Hsts) and setting.max_age == 0 and not redirects:
         return Said(State.PARTIAL, _ON_HTTP_TOO)
     if isinstance(setting, Redirect) and setting.status_code not in ANSWERS[setting.status_code]:
         answer = ANSWERS[setting.status_code][0]
         return Said(State.CONFIGURED, f"Traefik answers GET with {answer}, other methods with {setting.status_code}")
     return Said(State.CONFIGURED)
+
+
+def _partly(ingress: Ingress, setting: Setting) -> Said:
+    names, remedy = without_https(ingress), "add them to its hosts"
+    if isinstance(setting, Redirect):
+        text = f"visitors of {names} are sent to https too, which spec.tls of the Ingress leaves out; {remedy}"
+        return Said(State.PARTIAL, text)
+    return Said(State.PARTIAL, f"spec.tls of the Ingress leaves out {names}; {remedy}", presumed=True)
 
 
 def _spec(setting: Setting) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from tests.cluster.harness import USER, OperatorProcess, install, is_ready
 from tests.cluster.lane import TIMEOUT
 from tests.cluster.ledger import namespace
 from tests.cluster.second_client import Manifest
-from tests.cluster.traefik import define, ingress
+from tests.cluster.traefik import define, ingress, linked
 from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.proxy_client import FaultProxy
 from tests.controlplane.proxy_model import Kill, Match, When
 
 pytestmark = pytest.mark.alone
 
-LINKS = "traefik.ingress.kubernetes.io/router.middlewares"
 GRACE = timedelta(seconds=5)
 
 
@@ -97,8 +96,8 @@ def test_an_operator_that_dies_at_every_step_of_a_zones_life_brings_it_about_and
     operator = die(plane, proxy, "zones", each(*patched, told), lambda: plane.apply(ZONE))
     try:
         wait_until(lambda: is_ready(plane.get("zone", "zone", "-n", space)), TIMEOUT, "the zone being Ready")
-        linked = f"{space}-breakwater-app-https@kubernetescrd,{space}-breakwater-app-hsts@kubernetescrd"
-        assert plane.get("ingress", "app", "-n", space)["metadata"]["annotations"] == {LINKS: linked}
+        links = [f"{space}-breakwater-app-{feature}@kubernetescrd" for feature in ("https", "hsts")]
+        assert linked(plane, space, "app") == links
         assert middlewares(plane) == ["breakwater-app-hsts", "breakwater-app-https"]
     finally:
         operator.stop()

@@ -11,14 +11,13 @@ from tests.cluster.hardening_scene import BINDINGS, await_bound, made, policy
 from tests.cluster.harness import OperatorProcess, install, is_ready
 from tests.cluster.kubelet import Kubelet
 from tests.cluster.ledger import namespace
-from tests.cluster.traefik import define, ingress
+from tests.cluster.traefik import LINKS, define, ingress, linked
 from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.proxy_client import FaultProxy
 from tests.controlplane.proxy_model import Cut, Match, Reset, Silence, Truncate, WatchError, refusal
 
 pytestmark = pytest.mark.alone
 
-LINKS = "traefik.ingress.kubernetes.io/router.middlewares"
 WATCHES = Match(verb="watch")
 AT_WORST = 75.0
 FAULTS: Mapping[str, Fault] = {
@@ -60,13 +59,8 @@ def zone(space: str, name: str) -> dict[str, object]:
     }
 
 
-def links(plane: ControlPlane, space: str, name: str) -> str:
-    annotations = plane.get("ingress", name, "-n", space)["metadata"].get("annotations") or {}
-    return str(annotations.get(LINKS, ""))
-
-
-def companion(space: str, name: str) -> str:
-    return f"{space}-breakwater-{name}-hsts@kubernetescrd"
+def companion(space: str, name: str) -> list[str]:
+    return [f"{space}-breakwater-{name}-hsts@kubernetescrd"]
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -96,9 +90,9 @@ def test_nothing_that_happens_to_them_in_a_gap_is_missed(
     if fault.last is not None:
         proxy.add(WATCHES, fault.last, scope="live")
 
-    wait_until(lambda: links(plane, space, "new") == companion(space, "new"), AT_WORST, "the new zone")
-    wait_until(lambda: links(plane, space, "stripped") == companion(space, "stripped"), AT_WORST, "the link again")
-    wait_until(lambda: links(plane, space, "left") == "", AT_WORST, "the link of the zone that is gone going")
+    wait_until(lambda: linked(plane, space, "new") == companion(space, "new"), AT_WORST, "the new zone")
+    wait_until(lambda: linked(plane, space, "stripped") == companion(space, "stripped"), AT_WORST, "the link again")
+    wait_until(lambda: linked(plane, space, "left") == [], AT_WORST, "the link of the zone that is gone going")
     wait_until(lambda: made(plane, pair, BINDINGS) == bound, AT_WORST, "the binding again")
     proxy.clear()
     assert len(kubelet.exits) == before, "the process lives on"

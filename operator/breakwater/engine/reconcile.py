@@ -156,7 +156,9 @@ class Reconciler:
     def _settle(self, subject: Subject, plan: Plan) -> None:
         """Make what the final plan says known: values, mentions, measurements."""
         if self._catalogue.kinds[subject.kind].resource is None:
-            self._publish(subject, plan.value)
+            # Who reads what it said itself has taken that in; its next plan goes by it.
+            with self._queue.ignoring(subject):
+                self._publish(subject, plan.value)
         self._note_declared(subject)
         self._mention(subject, plan.mentions)
         self._count_repeats(subject, plan)

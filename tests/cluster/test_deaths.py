@@ -102,8 +102,7 @@ def test_an_operator_that_dies_at_every_step_of_a_zones_life_brings_it_about_and
     finally:
         operator.stop()
     mark = plane.audit().mark()
-    leaving = (write("patch", "ingresses", space), write("patch", "middlewares", space))
-    deaths = each(*leaving, write("delete", "middlewares", space))
+    deaths = each(write("patch", "ingresses", space), write("delete", "middlewares", space))
     operator = die(plane, proxy, "zones", deaths, lambda: plane.kubectl("delete", "zone", "zone", "-n", space))
     try:
         wait_until(lambda: not middlewares(plane), TIMEOUT, "everything of ours going")

@@ -21,10 +21,10 @@ from breakwater.pki.recipes import GeneratePassword
 from breakwater.workloads.marking import KEY_LENGTH, MARKING_KEY, RESTARTS, key_secret, ordered_fact, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.template import FIELD_MANAGER, Fields, nested
 from breakwater.workloads.workload import KIND as WORKLOAD
 from breakwater.workloads.workload import Standing, ref_of
 
-FIELD_MANAGER = f"{MANAGER}/Restarts"
 OPAQUE = "Opaque"
 TURN = 20
 """Seconds for which the same one of those who are refused is the first to be tried again."""
@@ -184,6 +184,7 @@ def _order(workload: Subject, standing: Standing, world: World, now: datetime) -
         workload,
         world,
         record,
+        standing.fields,
         reason="Restart",
         message=standing.message.partition(":")[0],
         disruption=Disruption.OUTAGE if standing.target.outage else Disruption.RESTART,
@@ -198,7 +199,7 @@ def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Acti
         failed, over = standing.state is State.FAILED, standing.state is State.CURRENT and standing.target.halted
         if not (failed or over) or _is_stale(workload, standing, world):
             continue
-        target = standing.target
+        target, held = standing.target, dict(standing.target.placed)
         since = to_rfc3339(target.restarted_at) if target.restarted_at else ""
         record = {CONTENT: target.restarted_for, RESTARTED_AT: since} if target.restarted_for else {}
         if failed:
@@ -208,6 +209,7 @@ def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Acti
                 workload,
                 world,
                 record,
+                held,
                 halted=token_of(target.restarted_for),
                 reason="RestartHalted",
                 message=message,
@@ -219,6 +221,7 @@ def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Acti
                 workload,
                 world,
                 record,
+                held,
                 reason="RestartCameBack",
                 message="its pods came back after all",
             )
@@ -229,6 +232,7 @@ def _apply(
     workload: Subject,
     world: World,
     record: Mapping[str, str],
+    fields: Fields,
     *,
     halted: str = "",
     **rest: Any,
@@ -239,11 +243,14 @@ def _apply(
         raise ValueError(f"{workload}: it was planned as it stands, so it is there")
     metadata: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace}
     metadata |= {"annotations": {HALTED: halted}} if halted else {}
+    template: dict[str, Any] = {"metadata": {"annotations": dict(record)}}
+    # Whatever an apply of ours leaves out is taken away.
+    template |= {"spec": nested(fields)} if fields else {}
     manifest = {
         "apiVersion": ref.resource.api_version,
         "kind": ref.resource.kind,
         "metadata": metadata,
-        "spec": {"template": {"metadata": {"annotations": dict(record)}}},
+        "spec": {"template": template},
     }
     return ApplyFields(
         id=action_id, target=ref, manifest=manifest, manager=FIELD_MANAGER, decided_on=live.value, **rest

@@ -18,8 +18,9 @@ from breakwater.kernel.settings import Settings
 from breakwater.workloads.asking import Rules
 from breakwater.workloads.marking import RESTARTS, ordered_fact, token_of
 from breakwater.workloads.permission import State
-from breakwater.workloads.restarts import FIELD_MANAGER, TURN, plan
+from breakwater.workloads.restarts import TURN, plan
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.template import FIELD_MANAGER
 from breakwater.workloads.workload import Standing, subject_of
 from tests.unit.scenery import NOW
 from tests.unit.workloads.rolling import deployment, marking_key

@@ -82,18 +82,20 @@ def rollout(subject: Subject, uid: str, spec: HardeningPolicySpec, pair: Pair, w
         return Rollout(false("Enforced", fault.reason, fault.message), accepted=fault, bound=in_force)
     if stands.unknown:
         return Rollout(_untold(stands.unknown), bound=in_force)
+    # What nobody sets on the samples they declare themselves.
+    defaults = spec.pod_defaults if pair.mutating is not None else PodDefaults()
     if any(ref in stands.ours for ref in made.final):
-        return _bound(pair, made, stands, before, world, spec.pod_defaults)
-    measure = measure_of(pair, spec.pod_defaults, Phase.TRIAL)
-    verdict = judge(world, measure, pair, spec.pod_defaults)
+        return _bound(pair, made, stands, before, world, defaults)
+    measure = measure_of(pair, defaults, Phase.TRIAL)
+    verdict = judge(world, measure, pair, defaults)
     return _tried(pair, made, stands, measure, verdict, in_force, world)
 
 
 def _untold(why: Unknown) -> Condition:
-    """Admission policies that cannot be read, or are not there at all: before Kubernetes 1.30 and 1.36."""
+    """Admission policies that cannot be read, or are not there at all: those that refuse, before Kubernetes 1.30."""
     if why.reason != "NotServed":
         return unknown("Enforced", why.reason, why.message)
-    remedy = "set spec.mode to Observe, or upgrade: 1.30 serves the validating, 1.36 the mutating policies"
+    remedy = "upgrade: Kubernetes 1.30 serves the policies that refuse pods, 1.36 those that set what is missing"
     return false("Enforced", why.reason, f"{why.message}; {remedy}")
 
 
@@ -147,7 +149,8 @@ def _bound(
     leaving = taken_back(before, f"{pair.name} is in force", frozenset(wanted))
     if stands.altered:
         return Rollout(false("Enforced", "Altered", stands.altered), bound=pair.name)
-    message = f"{pair.name} is bound: the API server sets what is missing and refuses what violates the profile"
+    sets = "sets what is missing and " if pair.mutating is not None else ""
+    message = f"{pair.name} is bound: the API server {sets}refuses what violates the profile"
     return Rollout(true("Enforced", "Bound", message), leaving, bound=pair.name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from breakwater.certificates.following import followed
 from breakwater.kernel.pruning import DEFINITION
 from breakwater.kernel.reading import LABELS, Absent, Unknown
-from breakwater.kernel.references import HARDENING_POLICY, definition_of
+from breakwater.kernel.references import HARDENING_POLICY, Resource, definition_of
 from breakwater.kernel.restrain import effective_mode
 from breakwater.kernel.settings import Mode
 from breakwater.kernel.world import World
@@ -72,7 +72,12 @@ def _is_recent(target: Target, now: datetime) -> bool:
 
 
 def _has_borne(target: Target) -> bool:
-    return POD_DEFAULTS in read_record(target.restarted_for)
+    return has_borne(target.restarted_for)
+
+
+def has_borne(record: str) -> bool:
+    """Whether a restart that brought fields is on record."""
+    return POD_DEFAULTS in read_record(record)
 
 
 def unasked(target: Target, askings: Iterable[Asking], namespace: str, world: World, now: datetime) -> Asking | None:
@@ -88,8 +93,10 @@ def unasked(target: Target, askings: Iterable[Asking], namespace: str, world: Wo
 
 def _is_certain(world: World) -> bool:
     """Whether nobody can still want the fields: everybody who might is known, or gone with his kind."""
-    return all(not isinstance(world.select(kind, LABELS), Unknown) or _is_gone(kind, world) for kind in SPEAKERS)
+    readings = ((kind, world.select(kind, LABELS)) for kind in SPEAKERS)
+    return all(not isinstance(reading, Unknown) or _is_gone(kind, reading, world) for kind, reading in readings)
 
 
-def _is_gone(kind: Any, world: World) -> bool:
-    return isinstance(world.metadata(definition_of(kind), DEFINITION), Absent)
+def _is_gone(kind: Resource, why: Unknown, world: World) -> bool:
+    """With its definition a kind is gone for good; before that it may only not be served yet."""
+    return why.reason == "NotServed" and isinstance(world.metadata(definition_of(kind), DEFINITION), Absent)

@@ -1,8 +1,8 @@
 """Workload(kind, namespace, name): what its pods run with, against what they should. A demand, never a write.
 
 What pods run with is known from two places: the record on the pod template, once we restarted them, and what those who
-ask remember in their status. Where neither knows a Secret, first sight restarts nothing. Fields that a template is to bear
-stand in it or do not: nobody has to remember them, and a missing one is a reason at first sight.
+ask remember in their status. Where neither knows a Secret, first sight restarts nothing. Fields that a template
+is to bear stand in it or do not: nobody has to remember them, and a missing one is a reason at first sight.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from breakwater.workloads.marking import (
     token_of,
 )
 from breakwater.workloads.permission import Case, State, Verdict, permission, progress
-from breakwater.workloads.target import TARGET, Target
+from breakwater.workloads.target import CONTENT, TARGET, Target
 from breakwater.workloads.template import POD_DEFAULTS, Fields, content_of
-from breakwater.workloads.wanted import Compared, compared, unasked, until, wanted_of
+from breakwater.workloads.wanted import Compared, compared, has_borne, unasked, until, wanted_of
 
 KIND = "Workload"
 SEPARATOR = ":"
@@ -84,6 +84,18 @@ def ref_of(subject: Subject) -> Ref | None:
     kind, _, name = subject.name.partition(SEPARATOR)
     resource = WORKLOADS.get(kind)
     return Ref(resource, subject.namespace, name) if resource else None
+
+
+def _trace(manifest: Manifest) -> Subject | None:
+    """Not by the target: most workloads are nobody's business and never projected."""
+    template, metadata = manifest.get("template") or {}, manifest["metadata"]
+    if not template.get("placed") and not has_borne((template.get("annotations") or {}).get(CONTENT, "")):
+        return None
+    return subject_of(manifest["kind"], metadata["namespace"], metadata["name"])
+
+
+TRACE: Projection[Subject | None] = Projection("template-trace", _trace)
+"""The Workload in whose template fields stand, or stood, by our hand."""
 
 
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
@@ -165,7 +177,7 @@ def _content(manifest: Manifest) -> Sealed:
     return Sealed(b"".join(entries))
 
 
-CONTENT: Projection[Sealed] = Projection("secret-content", _content)
+SECRET_CONTENT: Projection[Sealed] = Projection("secret-content", _content)
 
 
 def _written(manifest: Manifest) -> datetime | None:
@@ -199,7 +211,7 @@ def _needed(target: Target, askings: tuple[Asking, ...], namespace: str, key: Se
     fresh: set[str] = set()
     for name in sorted(spoken_for & target.secrets):
         ref = Ref(SECRET, namespace, name)
-        content, written = world.get(ref, CONTENT), world.get(ref, WRITTEN)
+        content, written = world.get(ref, SECRET_CONTENT), world.get(ref, WRITTEN)
         if isinstance(content, Unknown):
             return None
         if isinstance(content, Present):

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from breakwater.hardening.admission import Pair, Phase, build, label_of
-from breakwater.hardening.kind import HardeningPolicySpec
+from breakwater.hardening.kind import HardeningPolicySpec, PodDefaults
 from breakwater.hardening.plan import DECLARED, plan
 from breakwater.hardening.trial import measure_of
 from breakwater.kernel.dryrun import Answer, DryRun, write_answers
@@ -97,10 +97,10 @@ def standing(made: MemoryWorld) -> list[str]:
     )
 
 
-def pair_of(made: MemoryWorld) -> Pair:
+def pair_of(made: MemoryWorld, mutates: bool = True) -> Pair:
     declared = Entry.of(made.manifest(POLICY_REF)).project(DECLARED)
     assert declared.spec is not None
-    return build("suite", declared.uid, declared.spec, SYSTEM)
+    return build("suite", declared.uid, declared.spec, SYSTEM, mutates)
 
 
 def spec_of(made: MemoryWorld) -> HardeningPolicySpec:
@@ -141,10 +141,15 @@ def answer(
     change: Mapping[str, Any] | None = None,
     only: str = "",
     others: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    mutates: bool = True,
 ) -> Measure:
-    """Let the samples of a phase be answered, well but for `change` on the sample `only` (or all), and `others`."""
-    pair = pair_of(made)
-    measure = measure_of(pair, spec_of(made).pod_defaults, phase)
+    """Let the samples of a phase be answered, well but for `change` on the sample `only` (or all), and `others`.
+
+    They are those of the whole pair, or of the half that refuses where nothing `mutates`.
+    """
+    pair = pair_of(made, mutates)
+    measure = measure_of(pair, spec_of(made).pod_defaults if mutates else PodDefaults(), phase)
     probe: DryRun = measure.probe
     facts = {}
     for sample in probe.samples:

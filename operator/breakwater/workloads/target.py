@@ -12,7 +12,7 @@ from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.references import GROUP
 from breakwater.kernel.time import from_rfc3339
 from breakwater.workloads.consumers import secrets_used
-from breakwater.workloads.template import LISTS, Path, declared, placed, read_placed
+from breakwater.workloads.template import FIELD_MANAGER, LISTS, Path, declared, ours, read_placed
 
 CONTENT = f"{GROUP}/restarted-for"
 """On the pod template: what the pods were last restarted for, as `secret=mark` pairs."""
@@ -58,8 +58,10 @@ class Target:
         pods: by what it selects its pods.
         labels: those that its pods bear.
         idle: no pod of it is there.
-        containers: of the template, each as its list and its name.
+        containers: of the template, in their order, each as its list and its name.
         placed: the fields of the template that we hold, with what stands there.
+        whole: the maps in the template that we made, and in which nothing else stands.
+        holders: by annotation of ours the manager who holds it in our stead.
     """
 
     uid: str
@@ -76,8 +78,10 @@ class Target:
     pods: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
     idle: bool
-    containers: frozenset[Path]
+    containers: tuple[Path, ...]
     placed: tuple[tuple[Path, Any], ...]
+    whole: tuple[Path, ...]
+    holders: Mapping[str, str]
 
 
 def reduced(manifest: Manifest, kind: str) -> Manifest:
@@ -97,8 +101,9 @@ def reduced(manifest: Manifest, kind: str) -> Manifest:
             "annotations": _ours(about.get("annotations")),
             "labels": about.get("labels") or {},
             "declared": declared(template.get("spec") or {}),
-            "placed": placed(manifest),
+            **ours(manifest),
         },
+        "holders": _holders(metadata.get("managedFields")),
         "secrets": secrets_used(manifest),
         "status": _reduced_status(manifest.get("status") or {}),
     }
@@ -106,6 +111,20 @@ def reduced(manifest: Manifest, kind: str) -> Manifest:
 
 def _ours(annotations: Mapping[str, str] | None) -> dict[str, str]:
     return {key: value for key, value in (annotations or {}).items() if key.startswith(f"{GROUP}/")}
+
+
+def _holders(fields: object) -> dict[str, str]:
+    """Who else holds annotations of ours; what is not known any more (merged by the API server) is nobody's."""
+    found: dict[str, str] = {}
+    for item in fields if isinstance(fields, list) else ():
+        manager, written = str(item.get("manager")), item.get("fieldsV1") or {}
+        template = (written.get("f:spec") or {}).get("f:template") or {}
+        if manager in (FIELD_MANAGER, "ancient-changes"):
+            continue
+        for node in (written, template):
+            held = (node.get("f:metadata") or {}).get("f:annotations") or {}
+            found |= {key[2:]: manager for key in held if key[2:] in (CONTENT, RESTARTED_AT, HALTED)}
+    return found
 
 
 def _reduced_status(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,8 +155,10 @@ def _target(manifest: Manifest) -> Target:
         pods=tuple(sorted(selector.items())),
         labels=tuple(sorted((template.get("labels") or {}).items())),
         idle=_is_observed(manifest) and not kind.present(manifest.get("status") or {}),
-        containers=frozenset(_containers(template.get("declared") or {})),
+        containers=tuple(_containers(template.get("declared") or {})),
         placed=tuple(sorted(read_placed(template.get("placed") or ()).items())),
+        whole=tuple(tuple(path) for path in template.get("whole") or ()),
+        holders=manifest.get("holders") or {},
     )
 
 

@@ -2,6 +2,9 @@
 
 What pods are to be is decided above; here it is a set of fields, each with its path and value, that the restart which
 brings them writes. What stands is read from the template and its managedFields, never from a memory of ours.
+
+They are patched, not applied: an apply would hold the container too in which it sets a field, and whoever applies the
+workload could not remove that container any more: without an image it would be left behind, and refused.
 """
 
 from __future__ import annotations
@@ -40,15 +43,29 @@ def _named(container: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": container.get("name", ""), **context}
 
 
-def placed(manifest: Manifest) -> list[list[Any]]:
-    """The fields of the template that we hold, as pairs of path and value, sorted."""
+def ours(manifest: Manifest) -> dict[str, Any]:
+    """What stands in the template by our hand.
+
+    `placed` are fields, as pairs of path and value; `whole` the maps that we made and in which nothing else stands.
+    """
     spec = ((manifest.get("spec") or {}).get("template") or {}).get("spec") or {}
-    found: dict[Path, Any] = {}
+    held: dict[Path, Any] = {}
     for item in manifest["metadata"].get("managedFields") or ():
-        if item.get("manager") == FIELD_MANAGER and item.get("operation") == "Apply" and not item.get("subresource"):
-            held = _below(item.get("fieldsV1") or {}, "f:spec", "f:template", "f:spec")
-            found |= {path: value for path in _held(held) if (value := _value_at(spec, path)) is not None}
-    return [[list(path), value] for path, value in sorted(found.items())]
+        if item.get("manager") == FIELD_MANAGER and item.get("operation") == "Update" and not item.get("subresource"):
+            below = _below(item.get("fieldsV1") or {}, "f:spec", "f:template", "f:spec")
+            held |= {path: value for path in _held(below) if (value := _value_at(spec, path)) is not None}
+    fields = {path: value for path, value in held.items() if not isinstance(value, dict)}
+    maps = [
+        path for path, value in held.items() if isinstance(value, dict) and _all_below(path, value) <= fields.keys()
+    ]
+    found = {"placed": [[list(path), value] for path, value in sorted(fields.items())]}
+    return found | {"whole": [list(path) for path in sorted(maps)]} if fields else {}
+
+
+def _all_below(path: Path, value: Any) -> set[Path]:
+    if not isinstance(value, dict):
+        return {path}
+    return {leaf for key, item in value.items() for leaf in _all_below((*path, key), item)}
 
 
 def _below(node: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
@@ -68,11 +85,12 @@ def _held(spec: Mapping[str, Any]) -> Iterator[Path]:
 
 def _leaves(node: Mapping[str, Any], path: Path) -> Iterator[Path]:
     for key, below in node.items():
-        if key.startswith("f:"):
+        if key == ".":
+            # The map itself, beside what stands in it.
+            yield path
+        elif key.startswith("f:"):
             own = (*path, key[2:])
-            # Beside what stands in it a map can be held itself.
-            inner = {name: item for name, item in below.items() if name != "."}
-            yield from _leaves(inner, own) if inner else (own,)
+            yield from _leaves(below, own) if below else (own,)
 
 
 def _value_at(spec: Mapping[str, Any], path: Path) -> Any:
@@ -112,16 +130,33 @@ def _remove(node: Any, path: Path) -> None:
             del node[key]
 
 
-def nested(fields: Fields) -> dict[str, Any]:
-    """The fields as `spec.template.spec` of an apply holds them."""
+def patch(fields: Fields, placed: Fields, whole: Iterable[Path], containers: Iterable[Path]) -> dict[str, Any]:
+    """A strategic merge patch of `spec.template.spec` after which exactly these fields stand there by our hand.
+
+    Args:
+        fields: to stand.
+        placed: what stands.
+        whole: maps that are ours as a whole, and leave with the last of their fields.
+        containers: of the template, in their order, each as its list and its name.
+    """
+    leaving = placed.keys() - fields.keys()
+    empty = [path for path in whole if not any(other[: len(path)] == path for other in fields)]
+    changed: dict[Path, Any] = {path: value for path, value in fields.items() if placed.get(path) != value}
+    for path in leaving:
+        around = (prefix for prefix in empty if path[: len(prefix)] == prefix)
+        changed[min(around, key=len, default=path)] = None
+    return _nested(changed, tuple(containers))
+
+
+def _nested(fields: Fields, containers: tuple[Path, ...]) -> dict[str, Any]:
     spec: dict[str, Any] = {}
+    for name in {path[0] for path in fields} & set(LISTS):
+        # All of them: those that a patch does not name would come last.
+        spec[name] = [{"name": container} for kind, container in containers if kind == name]
     for path, value in sorted(fields.items()):
         node, steps = spec, path
         if path[0] in LISTS:
-            containers = spec.setdefault(path[0], [])
-            if not containers or containers[-1]["name"] != path[1]:
-                containers.append({"name": path[1]})
-            node, steps = containers[-1], path[2:]
+            node, steps = next(item for item in spec[path[0]] if item["name"] == path[1]), path[2:]
         for key in steps[:-1]:
             node = node.setdefault(key, {})
         node[steps[-1]] = list(value) if isinstance(value, tuple) else value

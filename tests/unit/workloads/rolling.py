@@ -101,16 +101,20 @@ def put_in(pod: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
     return whole
 
 
-def held(fields: Fields, by: str = FIELD_MANAGER, operation: str = "Apply") -> dict[str, Any]:
-    """The entry of managedFields for these fields of a template, as an API server writes it."""
+def held(
+    fields: Fields, maps: tuple[tuple[str, ...], ...] = (), by: str = FIELD_MANAGER, operation: str = "Update"
+) -> dict[str, Any]:
+    """The entry of managedFields for these fields of a template, as an API server writes it after a patch."""
     spec: dict[str, Any] = {}
     for path in fields:
         node = spec
         for number, key in enumerate(path):
             if number == 1 and path[0] in LISTS:
-                node = node.setdefault("k:" + json.dumps({"name": key}), {".": {}, "f:name": {}})
+                node = node.setdefault("k:" + json.dumps({"name": key}), {})
             else:
                 node = node.setdefault(f"f:{key}", {})
+                if path[: number + 1] in maps:
+                    node["."] = {}
     template = {"f:metadata": {"f:annotations": {f"f:{CONTENT}": {}}}, "f:spec": spec}
     return {"manager": by, "operation": operation, "fieldsV1": {"f:spec": {"f:template": template}}}
 

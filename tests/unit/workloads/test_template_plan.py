@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from breakwater.kernel.ownership import MANAGER
-from breakwater.kernel.plan import ApplyFields
+from breakwater.kernel.plan import PatchFields
 from breakwater.kernel.references import CUSTOM_RESOURCE_DEFINITION, HARDENING_POLICY, Ref, Subject, definition_of
 from breakwater.kernel.restrain import MODE_LABEL, SETTLED
 from breakwater.workloads.asking import Asking, Template
@@ -212,13 +211,13 @@ def _written(made: MemoryWorld) -> dict[str, Any]:
     made.state(("derived-of", "Workload"), {APP: found})
     made.state(SETTLED, value=True)
     actions = made.plan(RESTARTS, restarts, NOW).actions
-    (action,) = (each for each in actions if isinstance(each, ApplyFields))
-    return dict(action.manifest["spec"]["template"])
+    (action,) = (each for each in actions if isinstance(each, PatchFields))
+    return dict(action.manifest)
 
 
 def test_annotation_and_fields_are_one_write() -> None:
     made = house(wants())
-    template = _written(made)
+    template = _written(made)["spec"]["template"]
     assert template["metadata"]["annotations"][CONTENT] == defaults_record(made, BOTH)
     assert template["spec"] == {
         "securityContext": {"runAsUser": 10001},
@@ -226,24 +225,18 @@ def test_annotation_and_fields_are_one_write() -> None:
     }
 
 
-def test_what_nobody_wants_any_more_is_left_out_of_the_write_and_so_given_back() -> None:
-    assert _written(house(wants(USER), placed=BOTH))["spec"] == {"securityContext": {"runAsUser": 10001}}
-    assert "spec" not in _written(house(placed=BOTH))
+def test_what_nobody_wants_any_more_is_given_back_with_the_restart() -> None:
+    dropped = {"containers": [{"name": "app", "securityContext": {"capabilities": {"drop": None}}}]}
+    assert _written(house(wants(USER), placed=BOTH))["spec"]["template"]["spec"] == dropped
+    everything = {"securityContext": {"runAsUser": None}, **dropped}
+    assert _written(house(placed=BOTH))["spec"]["template"]["spec"] == everything
 
 
-def test_the_note_of_a_failure_takes_no_field_away() -> None:
-    failing = house(wants(), placed=USER, recorded=USER, rolled=False, stuck=True)
-    failing.state(("asked", APP), {Subject("HardeningPolicy", "", "a"): wants(USER)})
-    assert _written(failing)["spec"] == {"securityContext": {"runAsUser": 10001}}
+def test_the_note_of_a_failure_touches_no_template() -> None:
+    failing = house(wants(USER), placed=USER, recorded=USER, rolled=False, stuck=True)
+    assert _written(failing) == {"metadata": {"annotations": {HALTED: token(USER)}}}
 
 
 def test_nor_does_taking_that_note_back() -> None:
-    assert _written(_came_back())["spec"] == {"securityContext": {"runAsUser": 10001}}
-
-
-def _came_back() -> MemoryWorld:
-    made = house()
-    note = {HALTED: token_of(defaults_record(made, USER))}
-    made.put(app(made, USER, placed=USER, annotations=note), by=MANAGER)
-    made.state(("asked", APP), {Subject("HardeningPolicy", "", "a"): wants(USER)})
-    return made
+    back = house(wants(USER), placed=USER, recorded=USER, annotations={HALTED: token(USER)})
+    assert _written(back) == {"metadata": {"annotations": {HALTED: None}}}

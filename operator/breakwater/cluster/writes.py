@@ -1,7 +1,8 @@
 """Every write to the API server, and the rules that each of them obeys.
 
 Objects that we made are applied; keys are created by POST and changed by PUT, never applied, because an apply to an
-object that has vanished silently makes another; nothing of others is ever forced.
+object that has vanished silently makes another. Nothing of others is ever forced: fields of theirs are applied without
+force, or patched on the very version in which nobody held them.
 """
 
 from __future__ import annotations

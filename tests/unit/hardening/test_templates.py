@@ -11,6 +11,7 @@ import pytest
 from breakwater.hardening.admission import Phase
 from breakwater.hardening.defaults import missing
 from breakwater.hardening.kind import PodDefaults
+from breakwater.hardening.plan import plan
 from breakwater.hardening.templates import BEARING, TEMPLATES, fields_of
 from breakwater.kernel.plan import Plan
 from breakwater.kernel.reading import Entry
@@ -25,13 +26,26 @@ from breakwater.kernel.references import (
 )
 from breakwater.kernel.restrain import MODE_LABEL
 from breakwater.kernel.settings import Mode, Settings
+from breakwater.kernel.world import World
 from breakwater.workloads.asking import Asking, Rules, Template
 from breakwater.workloads.marking import RESTARTS
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import TARGET
 from breakwater.workloads.template import Fields
 from breakwater.workloads.workload import Standing, subject_of
-from tests.unit.hardening.scene import DEFAULTS, POLICY_REF, act, answer, planned, pod, policy, standing, world
+from tests.unit.hardening.scene import (
+    DEFAULTS,
+    NOW,
+    POLICY_REF,
+    SUBJECT,
+    act,
+    answer,
+    planned,
+    pod,
+    policy,
+    standing,
+    world,
+)
 from tests.unit.workloads.rolling import deployment
 from tests.unit.worlds import MemoryWorld, condition, message, namespace_manifest
 
@@ -259,7 +273,10 @@ def test_why_a_turn_has_not_come_is_told() -> None:
 
 def test_before_a_workload_was_planned_nothing_is_said_of_it() -> None:
     made = bound(workload(placed=WANTED))
-    assert condition(planned(made), "Enforced") == ("False", "RestartWaiting")
+    made.state(("derived", RESTARTS), {})
+    seen = World(made, SUBJECT)
+    assert condition(plan(SUBJECT, seen, NOW), "Enforced") == ("False", "RestartWaiting")
+    assert {why.reason for why in seen.unknowns.values()} >= {"NotPlanned"}, "status is written when it is known"
 
 
 def test_whose_restart_was_undone_is_remembered_in_status() -> None:

@@ -64,8 +64,8 @@ SPOILS: Mapping[str, Spoil] = {
 
 
 def _catalogue(spoil: Spoil) -> Catalogue:
-    def broken(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str) -> Pair:
-        pair = build(policy, uid, spec, own_namespace)
+    def broken(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str, mutates: bool) -> Pair:
+        pair = build(policy, uid, spec, own_namespace, mutates)
         return spoil(replace(pair, name=f"{pair.name}-broken"))
 
     made = good.catalogue()

@@ -97,9 +97,9 @@ def await_bound(plane: Cluster, name: str) -> str:
     return str(status(plane, name)["bound"])
 
 
-def await_reason(plane: Cluster, name: str, reason: str) -> str:
+def await_reason(plane: Cluster, name: str, reason: str, seconds: float = 40) -> str:
     """Wait for a reason of Enforced; returns its message."""
-    wait_until(lambda: enforced(plane, name).get("reason") == reason, 40, f"{name}: {reason}")
+    wait_until(lambda: enforced(plane, name).get("reason") == reason, seconds, f"{name}: {reason}")
     return str(enforced(plane, name)["message"])
 
 

@@ -136,9 +136,9 @@ def watching(kubeconfig: Path, namespace: str) -> Iterator[Seen]:
 
 
 @contextmanager
-def running_pods() -> Iterator[ControlPlane]:
-    """A control plane on which pods run, with the operator's surroundings."""
-    with ControlPlane(scheduler=True, kwok=True) as plane:
+def running_pods(**options: Any) -> Iterator[ControlPlane]:
+    """A control plane on which pods run, with the operator's surroundings; `options` are those of ControlPlane."""
+    with ControlPlane(scheduler=True, kwok=True, **options) as plane:
         plane.add_node("node-1")
         install(plane)
         yield plane

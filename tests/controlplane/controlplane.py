@@ -48,6 +48,7 @@ class ControlPlane(Cluster):
         kwok: bool = False,
         stages: Sequence[str] = DEFAULT_STAGES,
         audit_level: AuditLevel = AuditLevel.BODIES,
+        emulated_version: str | None = None,
         extra_apiserver_args: Sequence[str] = (),
         workdir: Path | None = None,
     ) -> None:
@@ -60,6 +61,7 @@ class ControlPlane(Cluster):
             kwok: run kwok, which plays the kubelet of every node that `add_node` makes.
             stages: folders of kwok's own stages, such as "pod/chaos", or files with stages.
             audit_level: what is recorded of Secrets and breakwater.dev; OFF records nothing at all.
+            emulated_version: an earlier Kubernetes version, such as "1.35", as which all its programs behave.
             extra_apiserver_args: more flags of kube-apiserver; of one given twice the last counts.
             workdir: folder to use, and to leave where it is; by default a temporary one.
         """
@@ -73,7 +75,8 @@ class ControlPlane(Cluster):
         }
         self._stages = stages
         self._audit_level = audit_level
-        self._extra_apiserver_args = tuple(extra_apiserver_args)
+        self._emulated = [f"--emulated-version={emulated_version}"] if emulated_version else []
+        self._extra_apiserver_args = (*self._emulated, *extra_apiserver_args)
         self._authority = Authority()
         self._programs: dict[str, Program] = {}
         self._group: ProcessGroup | None = None
@@ -216,7 +219,8 @@ class ControlPlane(Cluster):
         server = commands.apiserver(self._port, etcd_port, audited=audited, extra=self._extra_apiserver_args)
         self._launch(API_SERVER, server).await_ready(self._api_ready, _READY)
         for name in (name for name, wanted in self._optional.items() if wanted):
-            self._launch(name, commands.CLIENTS[name]())
+            emulated = self._emulated if name.startswith("kube-") else []
+            self._launch(name, [*commands.CLIENTS[name](), *emulated])
         if self._optional["kube-controller-manager"]:
             self._programs["kube-controller-manager"].await_ready(self._has_service_account, _READY)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from breakwater.certificates import authority as authorities
 from breakwater.certificates.following import Followed, followed
-from breakwater.certificates.rotation import RotationScheduleSpec
 from breakwater.channels.kind import Reload
 from breakwater.channels.part import Asked
 from breakwater.kernel.condition import Condition, false, true
@@ -20,7 +19,7 @@ from breakwater.kernel.reading import Present
 from breakwater.kernel.references import Subject
 from breakwater.kernel.restrain import effective_mode
 from breakwater.kernel.settings import Mode
-from breakwater.workloads.asking import Asking
+from breakwater.workloads.asking import Asking, under
 from breakwater.workloads.consumers import CONSUMERS
 from breakwater.workloads.marking import RESTARTS
 from breakwater.workloads.permission import State
@@ -98,9 +97,7 @@ def _asking(
         secrets={name: str(known.get(name) or "") for name in secrets},
         restart=restart,
         server=server in used,
-        schedule=rules.named,
-        rules=rules.spec or RotationScheduleSpec(),
-        fault=rules.fault or ("" if rules.spec else "its schedule is being read"),
+        **under(rules),
         ordered=str(told.get("ordered") or ""),
         halted=str(told.get("halted") or ""),
     )

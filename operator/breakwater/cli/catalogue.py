@@ -18,6 +18,7 @@ from breakwater.engine.reduce import made_by_us, metadata_only
 from breakwater.hardening import facts as hardening_facts
 from breakwater.hardening import kind as hardening_policy
 from breakwater.hardening import plan as hardening_plan
+from breakwater.hardening import templates as hardening_templates
 from breakwater.kernel import durable
 from breakwater.kernel.kind import Kind
 from breakwater.kernel.ownership import OWNED
@@ -98,12 +99,13 @@ def catalogue() -> Catalogue:
             schedule.RENEWALS,
             consumers.CONSUMERS,
             hardening_facts.PODS,
+            hardening_templates.TEMPLATES,
             record.LEFT,
             links.LINKED,
         ),
         left=(record.LEFT,),
         probers={TlsProbe: probe, NegativeProbe: probe, WebProbe: zone_proof.probe},
-        traces={INGRESS: ingress.TRACE},
+        traces={INGRESS: ingress.TRACE, **dict.fromkeys(consumers.WORKLOADS.values(), workload.TRACE)},
     )
 
 

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_OF_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 APPLY = "application/apply-patch+yaml"
+PATCH = "application/strategic-merge-patch+json"
 JSON = "application/json"
 RELOAD_SECONDS = 60.0
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)

@@ -1,12 +1,13 @@
 """Every write to the API server, and the rules that each of them obeys.
 
 Objects that we made are applied; keys are created by POST and changed by PUT, never applied, because an apply to an
-object that has vanished silently makes another; nothing of others is ever forced.
+object that has vanished silently makes another. Nothing of others is ever forced: fields of theirs are applied without
+force, or patched on the very version in which nobody held them.
 """
 
 from __future__ import annotations
 
-from breakwater.cluster.client import APPLY, ApiError, Client, collection_path, object_path
+from breakwater.cluster.client import APPLY, PATCH, ApiError, Client, collection_path, object_path
 from breakwater.kernel.dryrun import Answer
 from breakwater.kernel.ownership import MANAGER
 from breakwater.kernel.plan import Version
@@ -59,6 +60,11 @@ class Writer:
         """Server-side apply; a conflict is an ApiError 409 whose causes name the other managers."""
         query = {"fieldManager": manager, "force": "true" if force else "false"}
         return await self._client.request("PATCH", object_path(ref), query=query, body=manifest, content_type=APPLY)
+
+    async def patch(self, ref: Ref, change: Manifest, manager: str) -> Manifest:
+        """Strategic merge patch; fails with 409 where another version stands than the one it names."""
+        query = {"fieldManager": manager}
+        return await self._client.request("PATCH", object_path(ref), query=query, body=change, content_type=PATCH)
 
     async def replace_status(self, ref: Ref, manifest: Manifest) -> Manifest:
         """PUT of the status of a version that was read."""

@@ -31,6 +31,7 @@ from breakwater.kernel.plan import (
     Ending,
     Failure,
     Gone,
+    PatchFields,
     RelabelSecret,
     Version,
     WriteSecret,
@@ -67,6 +68,7 @@ class Executor:
         self._do: Mapping[type[Action], Callable[[Any], Any]] = {
             ApplyObject: self._apply_object,
             ApplyFields: self._apply_fields,
+            PatchFields: self._patch_fields,
             WriteSecret: self._write_secret,
             RelabelSecret: self._relabel_secret,
             DeleteObject: self._delete,
@@ -122,6 +124,12 @@ class Executor:
         if action.defended:
             self._contests.wrote(action.target, action.decided_on.uid, action.manifest)
             self._contests.record(action.target, (SOMEBODY,) if lost else (), self._now())
+        return self._taker(action.target, answer)
+
+    async def _patch_fields(self, action: PatchFields) -> Callable[[], None]:
+        # No two objects ever have the same version, so it stands for the uid as well.
+        metadata = {**action.manifest.get("metadata", {}), "resourceVersion": action.decided_on.resource_version}
+        answer = await self._writer.patch(action.target, {**action.manifest, "metadata": metadata}, action.manager)
         return self._taker(action.target, answer)
 
     async def _write_secret(self, action: WriteSecret) -> Callable[[], None]:

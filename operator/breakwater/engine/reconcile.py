@@ -208,7 +208,7 @@ class Reconciler:
         self._inventory.state(("asked", mentioned), Present(dict(askers)) if askers else ABSENT)
 
     def _is_over(self, subject: Subject, plan: Plan) -> bool:
-        if plan.actions or plan.withheld or plan.due or subject in self._mentioned:
+        if plan.actions or plan.withheld or plan.due or plan.value is not None or subject in self._mentioned:
             return False
         declaration = self._catalogue.declaration(subject)
         if declaration is not None and not isinstance(self._inventory.metadata(declaration), Absent):

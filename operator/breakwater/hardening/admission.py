@@ -69,7 +69,7 @@ class Pair:
         policy: the HardeningPolicy's name.
         content: the hash.
         token: names its trial; a value that nobody else's pods bear.
-        mutating: `spec` of the mutating policy; None where no defaults are declared.
+        mutating: `spec` of the mutating policy; None where no defaults are declared, or none can be set.
         validating: `spec` of the validating policy.
         scope: `matchResources` of its bindings.
         own_namespace: the operator's, where it is tried.
@@ -130,7 +130,7 @@ def enforced_checks(level: Level, version: str, defaults: PodDefaults) -> tuple[
     return (*own, *(check for check in checks(Level.RESTRICTED, NEWEST) if check.id == _NO_ROOT))
 
 
-def build(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str) -> Pair:
+def build(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str, mutates: bool = True) -> Pair:
     """The pair of a policy.
 
     Args:
@@ -138,10 +138,11 @@ def build(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str) 
         uid: its uid, so that one of the same name later has a trial of its own.
         spec: what it declares.
         own_namespace: the operator's, where trials take place and nothing else is matched.
+        mutates: whether the API server serves policies that set anything; where not, there is but the other half.
     """
     scope = _scope(spec, own_namespace)
     parts = (
-        _mutating(spec, mark_of(policy, ""), own_namespace, ""),
+        _mutating(spec, mark_of(policy, ""), own_namespace, "") if mutates else None,
         _validating(policy, spec, own_namespace, ""),
         scope,
     )
@@ -152,7 +153,7 @@ def build(policy: str, uid: str, spec: HardeningPolicySpec, own_namespace: str) 
         policy=policy,
         content=content,
         token=token,
-        mutating=_mutating(spec, mark_of(policy, content), own_namespace, token),
+        mutating=_mutating(spec, mark_of(policy, content), own_namespace, token) if mutates else None,
         validating=_validating(policy, spec, own_namespace, token),
         scope=scope,
         own_namespace=own_namespace,

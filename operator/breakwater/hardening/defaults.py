@@ -1,4 +1,4 @@
-"""`spec.podDefaults`: what is missing on a pod, as paths for people and as mutations for the API server.
+"""`spec.podDefaults`: what is missing on a pod, as fields, as paths for people, and as mutations for the API server.
 
 Each default is one row: where it belongs, when a pod has it already (or must not get it), and its value. Nothing that a
 pod declares is ever changed.
@@ -7,7 +7,7 @@ pod declares is ever changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from breakwater.hardening.kind import PodDefaults
 from breakwater.hardening.standards.cel import cel_string, literals
@@ -18,11 +18,36 @@ STARTED: Final = ("containers", "initContainers")
 _ADMIN: Final = ("SYS_ADMIN", "CAP_SYS_ADMIN")
 
 
+class Missing(NamedTuple):
+    """A field that a pod leaves open.
+
+    Attributes:
+        path: below `spec`; a container is its list and its number.
+        value: what it is to be.
+    """
+
+    path: tuple[str | int, ...]
+    value: bool | int | str | tuple[str, ...]
+
+    def __str__(self) -> str:
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
+        return f"spec{place}: {_shown(self.value)}"
+
+
+def _shown(value: bool | int | str | tuple[str, ...]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
+
+
+def missing(pod: Mapping[str, Any], defaults: PodDefaults) -> tuple[Missing, ...]:
+    """The fields that are to be set on this pod."""
+    return () if _is_windows(pod) else (*_on_pod(pod, defaults), *_on_containers(pod, defaults))
+
+
 def changes(pod: Mapping[str, Any], defaults: PodDefaults) -> tuple[str, ...]:
-    """The fields that would be set on this pod, each with its value."""
-    if _is_windows(pod):
-        return ()
-    return tuple(f"{path}: {value}" for path, value in (*_on_pod(pod, defaults), *_on_containers(pod, defaults)))
+    """The same for people."""
+    return tuple(map(str, missing(pod, defaults)))
 
 
 def is_undecided(pod: Mapping[str, Any], defaults: PodDefaults) -> bool:
@@ -54,28 +79,28 @@ def _users(pod: Mapping[str, Any], defaults: PodDefaults) -> list[int | None]:
     return [context.get("runAsUser", common) for context in _contexts(pod)]
 
 
-def _on_pod(pod: Mapping[str, Any], defaults: PodDefaults) -> Iterator[tuple[str, str]]:
+def _on_pod(pod: Mapping[str, Any], defaults: PodDefaults) -> Iterator[Missing]:
     context = _context(pod["spec"])
+    profile = defaults.seccomp_profile
     wanted = {
-        "runAsUser": defaults.run_as_user,
-        "fsGroup": defaults.fs_group,
-        "runAsNonRoot": True if defaults.run_as_non_root and all(_users(pod, defaults)) else None,
-        "seccompProfile": defaults.seccomp_profile,
+        ("runAsUser",): defaults.run_as_user,
+        ("fsGroup",): defaults.fs_group,
+        ("runAsNonRoot",): True if defaults.run_as_non_root and all(_users(pod, defaults)) else None,
+        ("seccompProfile", "type"): None if profile is None else profile.value,
     }
-    for name, value in wanted.items():
-        if value is not None and context.get(name) is None:
-            path = "spec.securityContext." + ("seccompProfile.type" if name == "seccompProfile" else name)
-            yield path, "true" if value is True else str(value)
+    for path, value in wanted.items():
+        if value is not None and context.get(path[0]) is None:
+            yield Missing(("securityContext", *path), value)
 
 
-def _on_containers(pod: Mapping[str, Any], defaults: PodDefaults) -> Iterator[tuple[str, str]]:
+def _on_containers(pod: Mapping[str, Any], defaults: PodDefaults) -> Iterator[Missing]:
     for name in STARTED:
         for number, container in enumerate(pod["spec"].get(name) or ()):
-            context, place = _context(container), f"spec.{name}[{number}].securityContext"
+            context, place = _context(container), (name, number, "securityContext")
             if defaults.allow_privilege_escalation is False and not _keeps_escalation(context):
-                yield f"{place}.allowPrivilegeEscalation", "false"
+                yield Missing((*place, "allowPrivilegeEscalation"), value=False)
             if defaults.drop_capabilities and not (context.get("capabilities") or {}).get("drop"):
-                yield f"{place}.capabilities.drop", f"[{', '.join(defaults.drop_capabilities)}]"
+                yield Missing((*place, "capabilities", "drop"), defaults.drop_capabilities)
 
 
 def _keeps_escalation(context: Mapping[str, Any]) -> bool:

@@ -105,7 +105,7 @@ def _counted(spec: HardeningPolicySpec, world: World) -> Counter[Alike] | None:
     if not isinstance(namespaces, Present):
         return None
     own, counted = world.settings.namespace, Counter[Alike]()
-    is_selected = _selecting(spec)
+    is_selected = selecting(spec)
     for ref, labels in namespaces.value:
         if not is_meant(spec, ref.name, labels, own):
             continue
@@ -118,6 +118,7 @@ def _counted(spec: HardeningPolicySpec, world: World) -> Counter[Alike] | None:
     return counted
 
 
-def _selecting(spec: HardeningPolicySpec) -> Callable[[Iterable[tuple[str, str]]], bool]:
+def selecting(spec: HardeningPolicySpec) -> Callable[[Iterable[tuple[str, str]]], bool]:
+    """Whether pods with these labels are meant."""
     selector = spec.object_selector
     return (lambda labels: selector.matches(dict(labels))) if selector is not None else (lambda _: True)

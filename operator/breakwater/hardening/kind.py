@@ -106,10 +106,11 @@ class HardeningPolicySpec(Model):
 
     mode: Mode = Mode.OBSERVE
     """Observe judges the pods that run and says what would change; Enforce has the API server set what is missing on
-    new pods and refuse those that violate the profile. Back to Observe nothing is written any more: what is in
-    force, named by status.bound, stays until the policy is deleted or enforces something else. The mode label of a
-    namespace does not count here, or who may label one could lift what holds its pods: leave it out by
-    namespaceSelector."""
+    new pods and refuse those that violate the profile. Before Kubernetes 1.36 the API server sets nothing: Enforce then
+    sets it in pod templates, by restarts within their budgets; before 1.30 nothing is refused. Back to Observe nothing
+    is written any more: what is in force, named by status.bound, and what stands in templates stays until the policy
+    is deleted or enforces something else. The mode label of a namespace does not count for what is bound, or who may
+    label one could lift what holds its pods: leave it out by namespaceSelector."""
     suspend: Flag = False
     """True leaves everything as it is; status goes on."""
     namespace_selector: LabelSelector
@@ -120,7 +121,8 @@ class HardeningPolicySpec(Model):
     profile: Profile
     """What pods must be."""
     pod_defaults: PodDefaults = PodDefaults()
-    """What is set on new pods where they leave it open."""
+    """What is set on new pods where they leave it open; before Kubernetes 1.36 in the templates of Deployments,
+    StatefulSets and DaemonSets."""
 
 
 class PodCounts(Model):
@@ -177,6 +179,30 @@ class Change(Model):
     """Each field with its value."""
 
 
+class TemplateCounts(Model):
+    """Pod templates that are to bear the defaults, where the API server does not set them on pods."""
+
+    meant: Generation = 0
+    """Deployments, StatefulSets and DaemonSets that are meant."""
+    bearing: Generation = 0
+    """Those whose template and pods bear what they should."""
+
+
+class WaitingTemplate(Model):
+    """A workload whose template, or whose pods, do not bear the defaults yet."""
+
+    namespace: Word
+    """Namespace of the workload."""
+    workload: Sentence
+    """As Kind/name."""
+    state: Word
+    """How its restart stands: Waiting, Due, Restarting, Failed, Halted or Erased."""
+    message: Sentence
+    """Why, and what to do."""
+    ordered: Word = ""
+    """Mark of a restart that somebody undid, so that it is not ordered again."""
+
+
 class HardeningPolicyStatus(StatusModel):
     """How pods stand."""
 
@@ -190,6 +216,10 @@ class HardeningPolicyStatus(StatusModel):
     """Of what nobody can tell, the first of them."""
     changes: Annotated[tuple[Change, ...], Items(MOST_SHOWN)] = ()
     """What would be set on these pods, the first of them."""
+    templates: TemplateCounts | None = None
+    """How many pod templates bear the defaults; only where the API server does not set them on pods."""
+    waiting: Annotated[tuple[WaitingTemplate, ...], Items(MOST_SHOWN)] = ()
+    """Workloads that do not bear them yet, the first of them."""
 
 
 KIND = Kind(

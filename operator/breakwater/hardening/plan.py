@@ -12,6 +12,7 @@ from breakwater.hardening.judged import Findings, findings
 from breakwater.hardening.kind import HardeningPolicySpec, Profile
 from breakwater.hardening.rollout import Rollout, rollout, taken_back
 from breakwater.hardening.standards import parse_version
+from breakwater.hardening.templates import Said, asked, enforced, is_needed, kept, reported
 from breakwater.kernel.condition import Condition, false, true, unknown, written
 from breakwater.kernel.declaration import Declared, declared_by, farewell
 from breakwater.kernel.ownership import OWNED
@@ -25,7 +26,7 @@ from breakwater.kernel.world import World
 
 _OBSERVING = "spec.mode is Observe: pods are judged, nothing is set or refused"
 DECLARED = declared_by(HardeningPolicySpec)
-Builder = Callable[[str, str, HardeningPolicySpec, str], Pair]
+Builder = Callable[[str, str, HardeningPolicySpec, str, bool], Pair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Planner:
             # Its objects go with it, by their owner references.
             return Plan()
         if declared.value.spec is None:
-            return _refuse(declared.value, now)
+            return _refuse(declared.value, world, now)
         return self._plan(subject, declared.value, declared.value.spec, world, now)
 
     def _plan(
@@ -57,26 +58,38 @@ class Planner:
         world: World,
         now: datetime,
     ) -> Plan:
-        found = findings(spec, world)
-        pair = self.build(subject.name, declared.uid, spec, world.settings.namespace)
+        found, needed = findings(spec, world), is_needed(subject, world)
+        pair = self.build(subject.name, declared.uid, spec, world.settings.namespace, not needed)
         way = rollout(subject, declared.uid, spec, pair, world, now)
+        said = _said(declared, spec, way, world, needed=needed)
+        if said.meant is not None or said.fault:
+            way = replace(way, condition=enforced(way.condition, said))
         held = _held_back(spec, way, world)
         ready = _ready(spec, way, held)
         if held is not None:
             # What would be done is planned all the same, and kept back where all that may not be written is.
             way = replace(way, measures=(), due=None, condition=held)
-        status = _status(declared, way, ready, found, spec.profile, now)
+        status = _status(declared, way, ready, found, spec.profile, now) | reported(said)
         return Plan(
             actions=way.actions,
             status=status,
             due=way.due,
             measures=way.measures,
+            mentions=said.mentions,
             mode=spec.mode,
             suspended=spec.suspend,
         )
 
 
 plan = Planner(build).plan
+
+
+def _said(
+    declared: Declared[HardeningPolicySpec], spec: HardeningPolicySpec, way: Rollout, world: World, *, needed: bool
+) -> Said:
+    if not needed or spec.mode is Mode.OBSERVE or spec.pod_defaults.is_empty:
+        return kept(spec, world, needed=needed)
+    return asked(spec, declared.status, world, free=way.accepted is None)
 
 
 def _without_kind(subject: Subject, world: World) -> Plan:
@@ -154,10 +167,10 @@ def _ready(spec: HardeningPolicySpec, way: Rollout, held: Condition | None) -> C
     return Condition("Ready", stands.status, stands.reason, stands.message)
 
 
-def _refuse(declared: Declared[HardeningPolicySpec], now: datetime) -> Plan:
+def _refuse(declared: Declared[HardeningPolicySpec], world: World, now: datetime) -> Plan:
     refused = false("Accepted", "InvalidSpec", declared.fault)
     conditions = [refused, false("Ready", refused.reason, refused.message)]
-    return Plan(status=_written(declared, conditions, now))
+    return Plan(status=_written(declared, conditions, now), mentions=kept(None, world, needed=True).mentions)
 
 
 def _status(

@@ -101,16 +101,18 @@ def rollout(subject: Subject, uid: str, spec: HardeningPolicySpec, pair: Pair, w
         return Rollout(false("Enforced", fault.reason, fault.message), accepted=fault, bound=in_force)
     if stands.unknown:
         return Rollout(_untold(stands.unknown), bound=in_force)
+    # What nobody sets on the samples they declare themselves.
+    defaults = spec.pod_defaults if pair.mutating is not None else PodDefaults()
     if any(ref in stands.ours for ref in made.final):
-        return _bound(pair, made, stands, before, world, spec.pod_defaults)
-    return _tried(pair, made, stands, in_force, world, spec.pod_defaults, now)
+        return _bound(pair, made, stands, before, world, defaults)
+    return _tried(pair, made, stands, in_force, world, defaults, now)
 
 
 def _untold(why: Unknown) -> Condition:
-    """Admission policies that cannot be read, or are not there at all: before Kubernetes 1.30 and 1.36."""
+    """Admission policies that cannot be read, or are not there at all: those that refuse, before Kubernetes 1.30."""
     if why.reason != "NotServed":
         return unknown("Enforced", why.reason, why.message)
-    remedy = "set spec.mode to Observe, or upgrade: 1.30 serves the validating, 1.36 the mutating policies"
+    remedy = "upgrade: Kubernetes 1.30 serves the policies that refuse pods, 1.36 those that set what is missing"
     return false("Enforced", why.reason, f"{why.message}; {remedy}")
 
 
@@ -166,7 +168,8 @@ def _bound(
         if waits is not None:
             return waits
     leaving = taken_back(before, "Superseded", f"{pair.name} is in force", frozenset(wanted))
-    message = f"{pair.name} is bound: the API server sets what is missing and refuses what violates the profile"
+    sets = "sets what is missing and " if pair.mutating is not None else ""
+    message = f"{pair.name} is bound: the API server {sets}refuses what violates the profile"
     return Rollout(true("Enforced", "Bound", message), leaving, bound=pair.name)
 
 

@@ -113,6 +113,25 @@ class ApplyFields(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatchFields(Action):
+    """Strategic merge patch of single fields in an object of others, as `manager`; null takes a field away.
+
+    For fields inside of lists that others apply: server-side apply would hold the list's item as well, which they could
+    not remove any more. A patch takes from whoever holds a field, so its plan must have seen that nobody does.
+
+    Attributes:
+        manifest: the patch.
+        manager: as whom.
+        decided_on: the object as it was looked at; its version voids a request that comes late, or again because its
+            answer was lost.
+    """
+
+    manifest: Manifest
+    manager: str
+    decided_on: Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteSecret(Action):
     """A Secret that holds a key or a password: created by POST, changed by PUT, never by apply.
 

@@ -1,16 +1,32 @@
-"""What the resources that name a workload say to it: their Secrets, and how it may be restarted."""
+"""What the resources that name a workload say to it: Secrets, fields of its template, and how it may be restarted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from breakwater.certificates.following import Followed
 from breakwater.certificates.rotation import Disruptive, RotationScheduleSpec
 from breakwater.kernel.calendar import Window, is_open, next_open
 from breakwater.kernel.time import earliest
+from breakwater.workloads.template import Fields
 
 _STRICTEST = (Disruptive.APPROVE, Disruptive.WINDOW_ONLY, Disruptive.ALLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What is said of the fields of a pod template that stand there by our hand.
+
+    Attributes:
+        fields: those that the template leaves open, with their values.
+        keeps: those that stand already are left, whatever they are.
+    """
+
+    fields: Fields
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,7 @@ class Asking:
         fault: why these are not the rules that were asked for; what could start a restart too early waits then.
         ordered: the mark of the restart that was last seen under way.
         halted: the mark of the restart that was last seen failing.
+        template: None where nothing is said of the pod template.
     """
 
     secrets: Mapping[str, str]
@@ -37,6 +54,13 @@ class Asking:
     fault: str = ""
     ordered: str = ""
     halted: str = ""
+    template: Template | None = None
+
+
+def under(schedule: Followed) -> dict[str, Any]:
+    """The part of an asking that the schedule gives which is followed."""
+    fault = schedule.fault or ("" if schedule.spec else "its schedule is being read")
+    return {"schedule": schedule.named, "rules": schedule.spec or RotationScheduleSpec(), "fault": fault}
 
 
 @dataclass(frozen=True, slots=True)

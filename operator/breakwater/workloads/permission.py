@@ -14,10 +14,11 @@ from breakwater.workloads.asking import Asking, Rules
 from breakwater.workloads.marking import token_of
 from breakwater.workloads.pods import all_ready_since, forbidding_budget
 from breakwater.workloads.target import APPROVE, HALTED, Target
+from breakwater.workloads.template import POD_DEFAULTS
 
 
 class State(StrEnum):
-    """How a workload stands to its Secrets."""
+    """How a workload stands to what its pods should run with."""
 
     CURRENT = "Current"
     WAITING = "Waiting"
@@ -34,6 +35,7 @@ class Case:
 
     Attributes:
         seen: the token of the last restart that is known to have been ordered.
+        halted: the token of the restart whose failure was published last.
     """
 
     workload: str
@@ -43,6 +45,7 @@ class Case:
     rules: Rules
     order: str
     seen: str
+    halted: str
     world: World
     now: datetime
 
@@ -67,24 +70,46 @@ class Verdict:
     retries: bool = False
 
 
-def permission(case: Case, secrets: Iterable[str]) -> Verdict:
-    """Whether a restart for new content of these Secrets may be ordered; only budgets are left to others."""
-    target = case.target
-    new = f"new content of {', '.join(sorted(secrets))}"
-    if target.restarted_for != case.order and (
-        case.seen == case.token or any(asking.ordered == case.token for asking in case.askings)
-    ):
-        return Verdict(
-            State.ERASED,
-            f"{new}: the restart was ordered and its annotation was removed again, by somebody who replaces the whole "
-            "object; it is not ordered twice. Restart it yourself, or use apply instead of replace",
-        )
+def permission(case: Case, needed: Iterable[str], *, undone: bool = False) -> Verdict:
+    """Whether a restart for what is new among its needs may be ordered; only budgets are left to others.
+
+    Args:
+        case: what is judged.
+        needed: names of Secrets, and POD_DEFAULTS.
+        undone: what the last restart brought for exactly this has been taken out of the template.
+    """
+    target, names = case.target, frozenset(needed)
+    new = _told(names)
+    if undone or _is_erased(case):
+        return Verdict(State.ERASED, f"{new}: {_ERASED[POD_DEFAULTS in names]}")
     if target.halted == case.token:
         return _halted(case)
-    for waiting in (_held(case), _shut(case), _disrupting(case), _forbidden(case)):
+    # Where no pod is there is nobody to be spared, and perhaps none can come before the template is mended.
+    harmless = target.idle and names == {POD_DEFAULTS}
+    sparing = () if harmless else (_shut(case), _disrupting(case), _forbidden(case))
+    for waiting in (_held(case), *sparing):
         if waiting is not None:
             return Verdict(State.WAITING, f"{new}: {waiting.message}", waiting.due)
     return Verdict(State.DUE, f"{new}: waits for its turn")
+
+
+_ERASED = {
+    False: "the restart was ordered and its annotation was removed again, by somebody who replaces the whole "
+    "object; it is not ordered twice. Restart it yourself, or use apply instead of replace",
+    True: "the fields were set and removed again, by somebody who replaces the whole object or takes them out; "
+    "they are not set twice. Put them into the manifest of the workload, or use apply instead of replace",
+}
+
+
+def _told(names: frozenset[str]) -> str:
+    secrets = ", ".join(sorted(names - {POD_DEFAULTS}))
+    parts = [f"new content of {secrets}"] if secrets else []
+    return " and ".join([*parts, *(["defaults of the pod template"] if POD_DEFAULTS in names else [])])
+
+
+def _is_erased(case: Case) -> bool:
+    known = case.seen == case.token or any(asking.ordered == case.token for asking in case.askings)
+    return known and case.target.restarted_for != case.order
 
 
 def progress(case: Case, ordered: Iterable[str]) -> Verdict:
@@ -100,7 +125,7 @@ def progress(case: Case, ordered: Iterable[str]) -> Verdict:
         return Verdict(State.CURRENT)
     if target.halted == case.token:
         return _halted(case)
-    if any(asking.halted == case.token for asking in case.askings):
+    if case.token in (case.halted, *(asking.halted for asking in case.askings)):
         # The annotation that we wrote is gone: somebody wants another try.
         again = permission(case, ordered)
         return Verdict(again.state, again.message, again.due, retries=True)

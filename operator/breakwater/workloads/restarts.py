@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT, Free, Ours, Taken, claim
-from breakwater.kernel.plan import VERSION, Action, ApplyFields, Disruption, Plan, RelabelSecret, Version, WriteSecret
+from breakwater.kernel.plan import VERSION, Action, Disruption, PatchFields, Plan, RelabelSecret, Version, WriteSecret
 from breakwater.kernel.reading import Present
 from breakwater.kernel.references import Ref, Subject
 from breakwater.kernel.restrain import SETTLED
@@ -21,10 +21,10 @@ from breakwater.pki.recipes import GeneratePassword
 from breakwater.workloads.marking import KEY_LENGTH, MARKING_KEY, RESTARTS, key_secret, ordered_fact, token_of
 from breakwater.workloads.permission import State
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.template import FIELD_MANAGER, patch
 from breakwater.workloads.workload import KIND as WORKLOAD
 from breakwater.workloads.workload import Standing, ref_of
 
-FIELD_MANAGER = f"{MANAGER}/Restarts"
 OPAQUE = "Opaque"
 TURN = 20
 """Seconds for which the same one of those who are refused is the first to be tried again."""
@@ -110,7 +110,10 @@ def _admitted(
     for workload, standing in _in_order(due, world, now):
         stopping = ((workload.namespace, schedule) for schedule in sorted(standing.rules.schedules))
         stopped = next((failed[rule] for rule in stopping if rule in failed), None)
-        if stopped is not None:
+        held = _held(workload, standing)
+        if held:
+            waiting[workload] = held
+        elif stopped is not None:
             waiting[workload] = f"the restart of {_named(stopped)} did not come back and holds its schedule here"
         elif places[workload.namespace] >= allowed[workload.namespace]:
             waiting[workload] = f"{allowed[workload.namespace]} at once in this namespace (restarts.maxConcurrent)"
@@ -122,6 +125,16 @@ def _admitted(
             admitted.append(workload)
             places[workload.namespace] += 1
     return admitted, waiting | dict(_refusals((workload for workload, _ in due), world))
+
+
+def _held(workload: Subject, standing: Standing) -> str:
+    """Who holds an annotation that an order would write; it is not taken from him."""
+    for key in (CONTENT, RESTARTED_AT):
+        manager = standing.target.holders.get(key)
+        if manager is not None:
+            field = f"spec.template.metadata.annotations.{key}"
+            return f'{_named(workload)}: {field} is set by "{manager}"; remove it there'
+    return ""
 
 
 def _in_order(due: list[tuple[Subject, Standing]], world: World, now: datetime) -> list[tuple[Subject, Standing]]:
@@ -187,15 +200,21 @@ def _is_stale(workload: Subject, standing: Standing, world: World) -> bool:
 
 
 def _order(workload: Subject, standing: Standing, world: World, now: datetime) -> Action:
+    target = standing.target
     record = {CONTENT: standing.order, RESTARTED_AT: to_rfc3339(now)}
-    return _apply(
+    fields = patch(standing.fields, dict(target.placed), target.whole, target.containers)
+    template = {"metadata": {"annotations": record}} | ({"spec": fields} if fields else {})
+    change: dict[str, Any] = {"spec": {"template": template}}
+    if target.halted and HALTED not in target.holders:
+        change["metadata"] = {"annotations": {HALTED: None}}
+    return _patch(
         _order_id(workload),
         workload,
         world,
-        record,
+        change,
         reason="Restart",
         message=standing.message.partition(":")[0],
-        disruption=Disruption.OUTAGE if standing.target.outage else Disruption.RESTART,
+        disruption=Disruption.OUTAGE if target.outage else Disruption.RESTART,
         notable=True,
         leaves={ordered_fact(workload): token_of(standing.order)},
     )
@@ -204,59 +223,37 @@ def _order(workload: Subject, standing: Standing, world: World, now: datetime) -
 def _notes(standings: Mapping[Subject, Standing], world: World) -> Iterator[Action]:
     """`restart-halted` where a restart did not come back; and away with it where that is over."""
     for workload, standing in sorted(standings.items()):
-        failed, over = standing.state is State.FAILED, standing.state is State.CURRENT and standing.target.halted
-        if not (failed or over) or _is_stale(workload, standing, world):
-            continue
         target = standing.target
-        since = to_rfc3339(target.restarted_at) if target.restarted_at else ""
-        record = {CONTENT: target.restarted_for, RESTARTED_AT: since} if target.restarted_for else {}
+        failed, over = standing.state is State.FAILED, standing.state is State.CURRENT and target.halted
+        if not (failed or over) or HALTED in target.holders or _is_stale(workload, standing, world):
+            continue
         if failed:
-            message = f"{standing.message}; further restarts wait until it is mended"
-            yield _apply(
+            yield _patch(
                 f"halt:{workload}",
                 workload,
                 world,
-                record,
-                halted=token_of(target.restarted_for),
+                {"metadata": {"annotations": {HALTED: token_of(target.restarted_for)}}},
                 reason="RestartHalted",
-                message=message,
+                message=f"{standing.message}; further restarts wait until it is mended",
                 notable=True,
             )
         else:
-            yield _apply(
+            yield _patch(
                 f"resume:{workload}",
                 workload,
                 world,
-                record,
+                {"metadata": {"annotations": {HALTED: None}}},
                 reason="RestartCameBack",
                 message="its pods came back after all",
             )
 
 
-def _apply(
-    action_id: str,
-    workload: Subject,
-    world: World,
-    record: Mapping[str, str],
-    *,
-    halted: str = "",
-    **rest: Any,
-) -> Action:
+def _patch(action_id: str, workload: Subject, world: World, change: Mapping[str, Any], **rest: Any) -> Action:
     ref = ref_of(workload)
     live = world.get(ref, VERSION) if ref else None
     if ref is None or not isinstance(live, Present):
         raise ValueError(f"{workload}: it was planned as it stands, so it is there")
-    metadata: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace}
-    metadata |= {"annotations": {HALTED: halted}} if halted else {}
-    manifest = {
-        "apiVersion": ref.resource.api_version,
-        "kind": ref.resource.kind,
-        "metadata": metadata,
-        "spec": {"template": {"metadata": {"annotations": dict(record)}}},
-    }
-    return ApplyFields(
-        id=action_id, target=ref, manifest=manifest, manager=FIELD_MANAGER, decided_on=live.value, **rest
-    )
+    return PatchFields(id=action_id, target=ref, manifest=change, manager=FIELD_MANAGER, decided_on=live.value, **rest)
 
 
 def _named(workload: Subject) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import floor
@@ -12,6 +12,7 @@ from breakwater.kernel.reading import Manifest, Projection
 from breakwater.kernel.references import GROUP
 from breakwater.kernel.time import from_rfc3339
 from breakwater.workloads.consumers import secrets_used
+from breakwater.workloads.template import FIELD_MANAGER, LISTS, Path, declared, ours, read_placed
 
 CONTENT = f"{GROUP}/restarted-for"
 """On the pod template: what the pods were last restarted for, as `secret=mark` pairs."""
@@ -56,6 +57,11 @@ class Target:
         halted, approved: the annotations on the workload.
         pods: by what it selects its pods.
         labels: those that its pods bear.
+        idle: no pod of it is there.
+        containers: of the template, in their order, each as its list and its name.
+        placed: the fields of the template that we hold, with what stands there.
+        whole: the maps in the template that we made, and in which nothing else stands.
+        holders: by annotation of ours the manager who holds it in our stead.
     """
 
     uid: str
@@ -71,6 +77,11 @@ class Target:
     approved: str
     pods: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
+    idle: bool
+    containers: tuple[Path, ...]
+    placed: tuple[tuple[Path, Any], ...]
+    whole: tuple[Path, ...]
+    holders: Mapping[str, str]
 
 
 def reduced(manifest: Manifest, kind: str) -> Manifest:
@@ -79,13 +90,20 @@ def reduced(manifest: Manifest, kind: str) -> Manifest:
     names = ("name", "namespace", "uid", "resourceVersion", "labels", "generation")
     kept = {key: metadata[key] for key in (*names, "creationTimestamp", "deletionTimestamp") if key in metadata}
     annotations = _ours(metadata.get("annotations"))
-    template = (spec.get("template") or {}).get("metadata") or {}
+    template = spec.get("template") or {}
+    about = template.get("metadata") or {}
     how = ("replicas", "strategy", "updateStrategy", "paused", "progressDeadlineSeconds", "selector")
     return {
         "kind": kind,
         "metadata": kept | ({"annotations": annotations} if annotations else {}),
         "spec": {key: spec[key] for key in how if key in spec},
-        "template": {"annotations": _ours(template.get("annotations")), "labels": template.get("labels") or {}},
+        "template": {
+            "annotations": _ours(about.get("annotations")),
+            "labels": about.get("labels") or {},
+            "declared": declared(template.get("spec") or {}),
+            **ours(manifest),
+        },
+        "holders": _holders(metadata.get("managedFields")),
         "secrets": secrets_used(manifest),
         "status": _reduced_status(manifest.get("status") or {}),
     }
@@ -93,6 +111,20 @@ def reduced(manifest: Manifest, kind: str) -> Manifest:
 
 def _ours(annotations: Mapping[str, str] | None) -> dict[str, str]:
     return {key: value for key, value in (annotations or {}).items() if key.startswith(f"{GROUP}/")}
+
+
+def _holders(fields: object) -> dict[str, str]:
+    """Who else holds annotations of ours; what is not known any more (merged by the API server) is nobody's."""
+    found: dict[str, str] = {}
+    for item in fields if isinstance(fields, list) else ():
+        manager, written = str(item.get("manager")), item.get("fieldsV1") or {}
+        template = (written.get("f:spec") or {}).get("f:template") or {}
+        if manager in (FIELD_MANAGER, "ancient-changes"):
+            continue
+        for node in (written, template):
+            held = (node.get("f:metadata") or {}).get("f:annotations") or {}
+            found |= {key[2:]: manager for key in held if key[2:] in (CONTENT, RESTARTED_AT, HALTED)}
+    return found
 
 
 def _reduced_status(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,12 +154,21 @@ def _target(manifest: Manifest) -> Target:
         approved=annotations.get(APPROVE, ""),
         pods=tuple(sorted(selector.items())),
         labels=tuple(sorted((template.get("labels") or {}).items())),
+        idle=_is_observed(manifest) and not kind.present(manifest.get("status") or {}),
+        containers=tuple(_containers(template.get("declared") or {})),
+        placed=tuple(sorted(read_placed(template.get("placed") or ()).items())),
+        whole=tuple(tuple(path) for path in template.get("whole") or ()),
+        holders=manifest.get("holders") or {},
     )
+
+
+def _containers(declared: Mapping[str, Any]) -> Iterator[Path]:
+    return ((name, container["name"]) for name in LISTS for container in declared.get(name) or ())
 
 
 def _rollout(manifest: Manifest, kind: type[_Kind]) -> Rollout:
     spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
-    observed = int(status.get("observedGeneration") or 0) >= int(manifest["metadata"].get("generation") or 0)
+    observed = _is_observed(manifest)
     seconds = spec.get("progressDeadlineSeconds")
     patience = timedelta(seconds=min(int(seconds), 86400)) if isinstance(seconds, int) else PATIENCE
     return Rollout(
@@ -136,6 +177,11 @@ def _rollout(manifest: Manifest, kind: type[_Kind]) -> Rollout:
         stuck=observed and bool(status.get("stuck")),
         patience=patience,
     )
+
+
+def _is_observed(manifest: Manifest) -> bool:
+    seen = int((manifest.get("status") or {}).get("observedGeneration") or 0)
+    return seen >= int(manifest["metadata"].get("generation") or 0)
 
 
 class _Kind:
@@ -161,6 +207,10 @@ class _Kind:
     @staticmethod
     def through(status: Mapping[str, Any]) -> bool:
         return bool(status.get("through"))
+
+    @staticmethod
+    def present(status: Mapping[str, Any]) -> int:
+        return int(status.get("replicas") or 0)
 
 
 class _Deployment(_Kind):
@@ -236,6 +286,10 @@ class _DaemonSet(_Kind):
         status, wanted = manifest.get("status") or {}, _DaemonSet.replicas(manifest)
         updated = status.get("updatedNumberScheduled", 0)
         return bool(updated >= wanted and status.get("numberAvailable", 0) >= wanted)
+
+    @staticmethod
+    def present(status: Mapping[str, Any]) -> int:
+        return int(status.get("currentNumberScheduled") or 0)
 
 
 KINDS: Mapping[str, type[_Kind]] = {

@@ -1,13 +1,14 @@
 """Workload(kind, namespace, name): what its pods run with, against what they should. A demand, never a write.
 
 What pods run with is known from two places: the record on the pod template, once we restarted them, and what those who
-ask remember in their status. Where neither knows a Secret, first sight restarts nothing.
+ask remember in their status. Where neither knows a Secret, first sight restarts nothing. Fields that a template
+is to bear stand in it or do not: nobody has to remember them, and a missing one is a reason at first sight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from breakwater.certificates.keypair import secret_data
@@ -30,7 +31,9 @@ from breakwater.workloads.marking import (
     token_of,
 )
 from breakwater.workloads.permission import Case, State, Verdict, permission, progress
-from breakwater.workloads.target import TARGET, Target
+from breakwater.workloads.target import CONTENT, TARGET, Target
+from breakwater.workloads.template import POD_DEFAULTS, Fields, content_of
+from breakwater.workloads.wanted import Compared, compared, has_borne, unasked, until, wanted_of
 
 KIND = "Workload"
 SEPARATOR = ":"
@@ -50,9 +53,9 @@ class Standing:
         message: for people; names the remedy where there is one.
         running: the mark of the content that its pods are known to run with, by Secret.
         order: the record that a restart writes on the template.
-        rules: the strictest of those who ask for a restart.
         ordered, halted: what the askers are to remember of the last restart that was seen.
         server: whether it is a serving end.
+        fields: those of its template that are to be ours, which a restart brings.
         since, changed: when a restart was found to be needed, and for what is needed now; None while none is.
     """
 
@@ -65,6 +68,7 @@ class Standing:
     halted: str
     rules: Rules
     server: bool
+    fields: Fields = field(default_factory=dict)
     since: datetime | None = None
     changed: datetime | None = None
 
@@ -81,29 +85,68 @@ def ref_of(subject: Subject) -> Ref | None:
     return Ref(resource, subject.namespace, name) if resource else None
 
 
+def _trace(manifest: Manifest) -> Subject | None:
+    """Not by the target: most workloads are nobody's business and never projected."""
+    template, metadata = manifest.get("template") or {}, manifest["metadata"]
+    if not template.get("placed") and not has_borne((template.get("annotations") or {}).get(CONTENT, "")):
+        return None
+    return subject_of(manifest["kind"], metadata["namespace"], metadata["name"])
+
+
+TRACE: Projection[Subject | None] = Projection("template-trace", _trace)
+"""The Workload in whose template fields stand, or stood, by our hand."""
+
+
 def plan(subject: Subject, world: World, now: datetime) -> Plan:
     """State how it stands; nothing where it does not exist or nobody asks."""
     ref = ref_of(subject)
-    askings = tuple(asking for _, asking in sorted(world.askers().items()) if isinstance(asking, Asking))
-    if ref is None or not askings:
+    said = tuple(asking for _, asking in sorted(world.askers().items()) if isinstance(asking, Asking))
+    reading = world.get(ref, TARGET) if ref else None
+    if ref is None or not isinstance(reading, Present):
+        return Plan(mentions={RESTARTS: None} if said else {})
+    own = unasked(reading.value, said, subject.namespace, world, now)
+    askings = (*said, own) if own else said
+    if not askings:
         return Plan()
-    mentions = {RESTARTS: None}
-    reading, key = world.get(ref, TARGET), marking_key(world)
-    if not isinstance(reading, Present) or key is None:
+    mentions, key = {RESTARTS: None}, marking_key(world)
+    needed = _needed(reading.value, askings, subject.namespace, key, world) if key else None
+    if key is None or needed is None:
         return Plan(mentions=mentions)
-    needed = _needed(reading.value, askings, subject.namespace, key, world)
-    if needed is None:
-        return Plan(mentions=mentions)
-    found = _compared(reading.value, askings, needed, key)
+    found = _compared(reading.value, askings, needed, key, now)
+    standing, due = _judged(ref, subject, reading.value, askings, found, world, now)
+    # Whose restart it was is not remembered for ever, nor is anybody kept for whom nobody speaks any more.
+    over = until(reading.value) if own or (found.template and found.template.ordered) else None
+    return Plan(value=standing, mentions=mentions, due=earliest(due, over if over and over > now else None))
+
+
+def _judged(
+    ref: Ref,
+    subject: Subject,
+    target: Target,
+    askings: tuple[Asking, ...],
+    found: _Compared,
+    world: World,
+    now: datetime,
+) -> tuple[Standing, datetime | None]:
+    """How it stands, and when to look again."""
     restarting = tuple(asking for asking in askings if asking.restart)
-    workload = f"-n {ref.namespace} {ref.resource.plural}/{ref.name}"
-    rules, order = strictest(restarting), record_of(needed.marks)
-    seen = _seen(subject, world, reading.value)
-    case = Case(workload, ref.namespace, reading.value, askings, rules, order, seen, world, now)
+    published = world.derived(subject)
+    last: Standing | None = published.value if isinstance(published, Present) else None
+    case = Case(
+        workload=f"-n {ref.namespace} {ref.resource.plural}/{ref.name}",
+        namespace=ref.namespace,
+        target=target,
+        askings=askings,
+        rules=strictest(restarting),
+        order=record_of(found.needed),
+        seen=_seen(subject, world, target),
+        halted=last.halted if last else "",
+        world=world,
+        now=now,
+    )
     standing, due = _standing(case, restarting, found)
-    last = world.derived(subject)
-    settled, ready = _settled(standing, last.value if isinstance(last, Present) else None, now)
-    return Plan(value=settled, mentions=mentions, due=earliest(due, ready))
+    settled, ready = _settled(standing, last, now)
+    return settled, earliest(due, ready)
 
 
 def _seen(subject: Subject, world: World, target: Target) -> str:
@@ -133,7 +176,7 @@ def _content(manifest: Manifest) -> Sealed:
     return Sealed(b"".join(entries))
 
 
-CONTENT: Projection[Sealed] = Projection("secret-content", _content)
+SECRET_CONTENT: Projection[Sealed] = Projection("secret-content", _content)
 
 
 def _written(manifest: Manifest) -> datetime | None:
@@ -152,10 +195,12 @@ class _Needed:
     Attributes:
         marks: of each Secret that the pods use and somebody speaks for.
         fresh: those that were last written before the workload was made: no pod of it can run with anything else.
+        fields: of the template, marked as POD_DEFAULTS; None where it never bore any of ours.
     """
 
     marks: Mapping[str, str]
     fresh: frozenset[str]
+    fields: Fields | None
 
 
 def _needed(target: Target, askings: tuple[Asking, ...], namespace: str, key: Sealed, world: World) -> _Needed | None:
@@ -165,14 +210,17 @@ def _needed(target: Target, askings: tuple[Asking, ...], namespace: str, key: Se
     fresh: set[str] = set()
     for name in sorted(spoken_for & target.secrets):
         ref = Ref(SECRET, namespace, name)
-        content, written = world.get(ref, CONTENT), world.get(ref, WRITTEN)
+        content, written = world.get(ref, SECRET_CONTENT), world.get(ref, WRITTEN)
         if isinstance(content, Unknown):
             return None
         if isinstance(content, Present):
             marks[name] = mark_of(content.value, key)
             since = written.value if isinstance(written, Present) else None
             fresh |= {name} if target.created and since and since < target.created else set()
-    return _Needed(marks, frozenset(fresh))
+    fields = wanted_of(target, askings)
+    if fields is not None:
+        marks[POD_DEFAULTS] = mark_of(content_of(target.uid, fields), key)
+    return _Needed(marks, frozenset(fresh), fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,50 +230,69 @@ class _Compared:
     Attributes:
         ordered: a restart for it was ordered, and nobody has seen its end yet.
         changed: nothing was ordered for it.
+        template: the fields of the template among them; None where it never bore any of ours.
     """
 
     needed: Mapping[str, str]
     running: Mapping[str, str]
     ordered: frozenset[str]
     changed: frozenset[str]
+    template: Compared | None
 
 
-def _compared(target: Target, askings: tuple[Asking, ...], needed: _Needed, key: Sealed) -> _Compared:
+def _compared(target: Target, askings: tuple[Asking, ...], needed: _Needed, key: Sealed, now: datetime) -> _Compared:
     recorded = comparable(read_record(target.restarted_for), key)
     remembered = [comparable(asking.secrets, key) for asking in askings]
     # A Secret that is gone comes back with another content; until then what is known of it must not be forgotten.
     running = {name: mark for marks in remembered for name, mark in marks.items() if name in target.secrets}
     ordered: set[str] = set()
     changed: set[str] = set()
+    template = None
+    if needed.fields is not None:
+        template = compared(target, needed.fields, needed.marks[POD_DEFAULTS], recorded, now)
+        changed |= set() if template.stands else {POD_DEFAULTS}
+        ordered |= {POD_DEFAULTS} if template.ordered else set()
     for name, mark in needed.marks.items():
+        if name == POD_DEFAULTS:
+            continue
         known = [marks[name] for marks in remembered if name in marks]
         if mark in known or name in needed.fresh or not (known or name in recorded):
             running[name] = mark
             continue
         running[name] = known[0] if known else recorded[name]
         (ordered if recorded.get(name) == mark else changed).add(name)
-    return _Compared(needed.marks, running, frozenset(ordered), frozenset(changed))
+    return _Compared(needed.marks, running, frozenset(ordered), frozenset(changed), template)
 
 
 def _standing(case: Case, restarting: tuple[Asking, ...], found: _Compared) -> tuple[Standing, datetime | None]:
     wanted = {name for asking in restarting for name in asking.secrets}
+    wanted |= {POD_DEFAULTS} if any(asking.template is not None for asking in restarting) else set()
     # Nobody asks for a restart over these: whoever uses them reads them anew by itself.
     running = dict(found.running) | {name: found.needed[name] for name in found.changed - wanted}
-    verdict = _verdict(case, found.changed & wanted, found.ordered)
+    verdict = _verdict(case, found.changed & wanted, found)
     if verdict.state is State.CURRENT:
         running |= found.needed
     seen = case.seen or next((each.ordered for each in case.askings if each.ordered), "")
     halted = case.token if verdict.state is State.HALTED or verdict.retries else ""
-    server = any(asking.server for asking in restarting)
     standing = Standing(
-        case.target, verdict.state, verdict.message, running, case.order, seen, halted, case.rules, server
+        target=case.target,
+        state=verdict.state,
+        message=verdict.message,
+        running=running,
+        order=case.order,
+        ordered=seen,
+        halted=halted,
+        rules=case.rules,
+        server=any(asking.server for asking in restarting),
+        fields=found.template.fields if found.template else {},
     )
     return standing, verdict.due
 
 
-def _verdict(case: Case, changed: frozenset[str], ordered: frozenset[str]) -> Verdict:
-    if case.target.replicas == 0:
+def _verdict(case: Case, changed: frozenset[str], found: _Compared) -> Verdict:
+    if case.target.replicas == 0 and POD_DEFAULTS not in changed:
         return Verdict(State.CURRENT)
     if changed:
-        return permission(case, changed)
-    return progress(case, ordered) if ordered else Verdict(State.CURRENT)
+        undone = changed == {POD_DEFAULTS} and found.template is not None and found.template.undone
+        return permission(case, changed, undone=undone)
+    return progress(case, found.ordered) if found.ordered else Verdict(State.CURRENT)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from breakwater.hardening.admission import Pair, Phase, build, label_of
-from breakwater.hardening.kind import HardeningPolicySpec
+from breakwater.hardening.kind import HardeningPolicySpec, PodDefaults
 from breakwater.hardening.plan import DECLARED, plan
 from breakwater.hardening.rollout import BINDINGS, POLICIES
 from breakwater.hardening.trial import measure_of
@@ -98,10 +98,10 @@ def standing(made: MemoryWorld) -> list[str]:
     )
 
 
-def pair_of(made: MemoryWorld) -> Pair:
+def pair_of(made: MemoryWorld, mutates: bool = True) -> Pair:
     declared = Entry.of(made.manifest(POLICY_REF)).project(DECLARED)
     assert declared.spec is not None
-    return build("suite", declared.uid, declared.spec, SYSTEM)
+    return build("suite", declared.uid, declared.spec, SYSTEM, mutates)
 
 
 def spec_of(made: MemoryWorld) -> HardeningPolicySpec:
@@ -136,9 +136,9 @@ def good_answer(pair: Pair, sample: Mapping[str, Any], **changes: Any) -> Answer
     return Answer(**(given | changes))
 
 
-def versions(made: MemoryWorld, phase: Phase) -> str:
+def versions(made: MemoryWorld, phase: Phase, *, mutates: bool = True) -> str:
     """Of what is at work in a phase: the policies, what binds them, the phase's own bindings."""
-    pair = pair_of(made)
+    pair = pair_of(made, mutates)
     bindings = [pair.name, pair.trial_name(phase)] if phase is Phase.LOADED else [pair.trial_name(phase)]
     names = [(POLICIES, pair.name), *((BINDINGS, name) for name in bindings)]
     refs = [Ref(resource, "", name) for resources, name in names for resource in resources]
@@ -152,10 +152,16 @@ def answer(
     change: Mapping[str, Any] | None = None,
     only: str = "",
     others: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    mutates: bool = True,
 ) -> Measure:
-    """Let the samples of a phase be answered, well but for `change` on the sample `only` (or all), and `others`."""
-    pair = pair_of(made)
-    measure = measure_of(pair, spec_of(made).pod_defaults, phase, versions(made, phase))
+    """Let the samples of a phase be answered, well but for `change` on the sample `only` (or all), and `others`.
+
+    They are those of the whole pair, or of the half that refuses where nothing `mutates`.
+    """
+    pair = pair_of(made, mutates)
+    defaults = spec_of(made).pod_defaults if mutates else PodDefaults()
+    measure = measure_of(pair, defaults, phase, versions(made, phase, mutates=mutates))
     probe: DryRun = measure.probe
     facts = {}
     for sample in probe.samples:

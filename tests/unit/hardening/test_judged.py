@@ -8,6 +8,7 @@ import pytest
 from breakwater.cluster.inventory import Inventory
 from breakwater.hardening.facts import PODS
 from breakwater.hardening.plan import plan
+from breakwater.hardening.templates import TEMPLATES
 from breakwater.kernel.ownership import OWNED
 from breakwater.kernel.references import (
     ADMISSION,
@@ -21,6 +22,7 @@ from breakwater.kernel.references import (
 )
 from breakwater.kernel.settings import Settings
 from breakwater.kernel.world import Index, World
+from breakwater.workloads.consumers import WORKLOADS as WORKLOAD_KINDS
 from tests.unit.hardening.scene import NOW, SUBJECT, SYSTEM, planned, pod, policy, world
 from tests.unit.worlds import condition, message, namespace_manifest
 
@@ -101,8 +103,9 @@ WORKLOADS, REPLICAS = 1000, 10
 
 def inventory() -> Inventory:
     """10,000 pods of 1,000 workloads under one policy."""
-    whole = (POD, NAMESPACE, HARDENING_POLICY, CUSTOM_RESOURCE_DEFINITION, CLUSTER_TRUST_BUNDLE, *ADMISSION)
-    indexes: tuple[Index, ...] = (OWNED, PODS)
+    others = (CUSTOM_RESOURCE_DEFINITION, CLUSTER_TRUST_BUNDLE, *ADMISSION, *WORKLOAD_KINDS.values())
+    whole = (POD, NAMESPACE, HARDENING_POLICY, *others)
+    indexes: tuple[Index, ...] = (OWNED, PODS, TEMPLATES)
     made = Inventory(Settings(namespace=SYSTEM), whole=whole, split=(SECRET, CONFIG_MAP), indexes=indexes)
     for resource in made.resources():
         made.listed(resource, "", manifests(resource), 1)

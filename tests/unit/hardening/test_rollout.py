@@ -12,7 +12,6 @@ from breakwater.kernel.references import (
     CUSTOM_RESOURCE_DEFINITION,
     HARDENING_POLICY,
     MUTATING_BINDING,
-    MUTATING_POLICY,
     VALIDATING_BINDING,
     VALIDATING_POLICY,
     Ref,
@@ -412,7 +411,7 @@ def test_where_admission_policies_cannot_be_had_nothing_is_written_and_it_is_sai
     reason: str, expected: tuple[str, str]
 ) -> None:
     made = world()
-    made.obscure(MUTATING_POLICY, reason)
+    made.obscure(VALIDATING_POLICY, reason)
     result = planned(made)
     assert result.actions == ()
     assert condition(result, "Enforced") == condition(result, "Ready") == expected

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from breakwater.kernel.ownership import MANAGED_BY, MANAGER, SUBJECT
-from breakwater.kernel.plan import Action, ApplyFields, Failure, Plan, RelabelSecret, Version, WriteSecret
+from breakwater.kernel.plan import Action, Failure, PatchFields, Plan, RelabelSecret, Version, WriteSecret
 from breakwater.kernel.reading import Entry
 from breakwater.kernel.references import DEPLOYMENT, SECRET, Ref, Subject
 from breakwater.kernel.restrain import SETTLED
@@ -18,8 +18,9 @@ from breakwater.kernel.settings import Settings
 from breakwater.workloads.asking import Rules
 from breakwater.workloads.marking import RESTARTS, ordered_fact, token_of
 from breakwater.workloads.permission import State
-from breakwater.workloads.restarts import FIELD_MANAGER, TURN, plan
+from breakwater.workloads.restarts import TURN, plan
 from breakwater.workloads.target import CONTENT, HALTED, RESTARTED_AT, TARGET
+from breakwater.workloads.template import FIELD_MANAGER
 from breakwater.workloads.workload import Standing, subject_of
 from tests.unit.scenery import NOW
 from tests.unit.workloads.rolling import deployment, marking_key
@@ -50,18 +51,18 @@ class House:
         return self.world.plan(RESTARTS, plan, now)
 
     def ordered(self, now: datetime = NOW) -> list[str]:
-        return [action.target.name for action in self.plan(now).actions if isinstance(action, ApplyFields)]
+        return [action.target.name for action in self.plan(now).actions if isinstance(action, PatchFields)]
 
 
 def test_a_restart_is_an_annotation_on_the_template_by_a_manager_of_its_own() -> None:
     house = House()
     house.add("app", State.DUE)
     (action,) = house.plan().actions
-    assert isinstance(action, ApplyFields)
+    assert isinstance(action, PatchFields)
     assert (action.manager, action.target) == (FIELD_MANAGER, Ref(DEPLOYMENT, "bpm", "app"))
     annotations = {CONTENT: ORDER, RESTARTED_AT: "2026-06-01T12:00:00Z"}
     assert action.manifest["spec"] == {"template": {"metadata": {"annotations": annotations}}}
-    assert "annotations" not in action.manifest["metadata"]
+    assert set(action.manifest) == {"spec"}
     live = house.world.manifest(action.target)["metadata"]
     assert action.decided_on == Version(live["uid"], live["resourceVersion"])
 
@@ -80,6 +81,30 @@ def test_another_try_of_the_same_content_is_ordered() -> None:
     house.add("app", State.DUE, restarted=ORDER)
     house.world.state(ordered_fact(subject_of("Deployment", "bpm", "app")), token_of(ORDER))
     assert house.ordered() == ["app"]
+
+
+def test_the_mark_of_an_earlier_failure_goes_with_the_next_order() -> None:
+    house = House()
+    house.add("app", State.DUE, restarted="tls=older", annotations={HALTED: "older"})
+    (action,) = house.plan().actions
+    assert isinstance(action, PatchFields)
+    assert action.manifest["metadata"] == {"annotations": {HALTED: None}}
+
+
+@pytest.mark.parametrize(
+    ("key", "state"), [(CONTENT, State.DUE), (RESTARTED_AT, State.DUE), (HALTED, State.FAILED), (HALTED, State.CURRENT)]
+)
+def test_an_annotation_that_somebody_else_holds_is_not_taken_from_him(key: str, state: State) -> None:
+    house = House()
+    house.add("app", state, restarted=ORDER, annotations={HALTED: "theirs"})
+    workload = subject_of("Deployment", "bpm", "app")
+    ref = Ref(DEPLOYMENT, "bpm", "app")
+    house.world.edit(ref, lambda item: item.update(holders={key: "team"}), by="team")
+    target = Entry.of(house.world.manifest(ref)).project(TARGET)
+    house.standings[workload] = replace(house.standings[workload], target=target)
+    assert house.ordered() == []
+    told = (house.plan().value or {}).get(workload, "")
+    assert (f'{key} is set by "team"; remove it there' in told) is (state is State.DUE)
 
 
 def test_servers_go_before_clients() -> None:
@@ -166,18 +191,16 @@ def test_a_restart_that_did_not_come_back_is_marked_and_its_record_stays() -> No
     house = House()
     house.add("a", State.FAILED, restarted=ORDER)
     (action,) = house.plan().actions
-    assert isinstance(action, ApplyFields)
-    assert action.manifest["metadata"]["annotations"] == {HALTED: token_of(ORDER)}
-    assert action.manifest["spec"]["template"]["metadata"]["annotations"][CONTENT] == ORDER
+    assert isinstance(action, PatchFields)
+    assert action.manifest == {"metadata": {"annotations": {HALTED: token_of(ORDER)}}}
 
 
 def test_the_mark_goes_when_it_came_back_after_all() -> None:
     house = House()
     house.add("a", State.CURRENT, restarted=ORDER, annotations={HALTED: token_of(ORDER)})
     (action,) = house.plan().actions
-    assert isinstance(action, ApplyFields)
-    assert "annotations" not in action.manifest["metadata"]
-    assert action.manifest["spec"]["template"]["metadata"]["annotations"][CONTENT] == ORDER
+    assert isinstance(action, PatchFields)
+    assert action.manifest == {"metadata": {"annotations": {HALTED: None}}}
 
 
 KEY = Ref(SECRET, "breakwater-system", "restart-marks")
